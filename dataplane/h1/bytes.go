@@ -1,0 +1,139 @@
+package h1
+
+import "bytes"
+
+// The bytes of a token (RFC 9110 5.6.2), as a set of two words: a name or a method of any other byte is refused.
+const (
+	tokenLow  uint64 = 0x03ff6cfa00000000 // ! # $ % & ' * + - . 0-9
+	tokenHigh uint64 = 0x57ffffffc7fffffe // A-Z ^ _ ` a-z | ~
+)
+
+func isToken(c byte) bool {
+	if c < 64 {
+		return tokenLow>>c&1 != 0
+	}
+	return c < 128 && tokenHigh>>(c-64)&1 != 0
+}
+
+// IsToken reports whether b is a token: at least one byte, none outside of RFC 9110 5.6.2.
+func IsToken(b []byte) bool {
+	for _, c := range b {
+		if !isToken(c) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// IsValue reports whether b may stand in a field value: no control bytes but HTAB (RFC 9110 5.5). Bytes above 127 pass.
+func IsValue(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// IsHost reports whether b is a host as we route it: a name of letters, digits and "-._~" or an address, IPv6 in
+// brackets, and a port from 0 to 65535 if there is a colon. This is narrower than RFC 3986 3.2.2: no percent-encoding,
+// no sub-delims, no user information, so that it means one thing to everybody.
+func IsHost(b []byte) bool {
+	host, port := b, []byte(nil)
+	if len(b) > 0 && b[0] == '[' {
+		end := bytes.IndexByte(b, ']')
+		if end < 3 || !all(b[1:end], isAddress) {
+			return false
+		}
+		if host, port = b[:end+1], b[end+1:]; len(port) == 0 {
+			return true
+		}
+		if port[0] != ':' {
+			return false
+		}
+		return isPort(port[1:])
+	}
+	if i := bytes.IndexByte(b, ':'); i >= 0 {
+		host, port = b[:i], b[i+1:]
+		if !isPort(port) {
+			return false
+		}
+	}
+	return len(host) > 0 && all(host, isName)
+}
+
+func all(b []byte, is func(byte) bool) bool {
+	for _, c := range b {
+		if !is(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func isName(c byte) bool { return isAlnum(c) || c == '-' || c == '.' || c == '_' || c == '~' }
+
+func isAddress(c byte) bool { return isHex(c) || c == ':' || c == '.' }
+
+func isAlnum(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+// isPort accepts no digits at all, as RFC 3986 3.2.3 does.
+func isPort(b []byte) bool {
+	n := 0
+	for _, c := range b {
+		if n = n*10 + int(c-'0'); !isDigit(c) || n > 65535 {
+			return false
+		}
+	}
+	return true
+}
+
+// EqualFold compares b with a word given in lower case, without regard to the case of ASCII letters.
+func EqualFold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Trim removes optional white space (SP and HTAB, nothing else) from both ends.
+func Trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// NextElement cuts the first element of a comma-separated list; it is empty for empty elements (RFC 9110 5.6.1).
+func NextElement(list []byte) (element, rest []byte) {
+	if i := bytes.IndexByte(list, ','); i >= 0 {
+		return Trim(list[:i]), list[i+1:]
+	}
+	return Trim(list), nil
+}
+
+// Digits reads a number of decimal digits and nothing else, up to 2^62.
+func Digits(b []byte) (n int64, ok bool) {
+	for _, c := range b {
+		if !isDigit(c) || n > (MaxLength-9)/10 {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, len(b) > 0
+}

@@ -1,0 +1,121 @@
+package h1
+
+import "bytes"
+
+// Limits of what is accepted. They bound the memory of a connection, so they are constants.
+const (
+	MaxHead      = 64 << 10 // bytes of a head, with its last empty line; 431 above
+	MaxTarget    = 16 << 10 // bytes of a request target; 414 above
+	MaxMethod    = 32       // bytes of a method; 501 above
+	MaxFields    = 100      // field lines of a request; 431 above
+	MaxAnswer    = 256      // field lines of an answer
+	MaxLength    = 1 << 62  // Content-Length and chunk sizes
+	MaxExtension = 256      // bytes of the extensions of one chunk
+	MaxOverhead  = 16 << 10 // bytes of all extensions, and of the trailer section, of one body
+)
+
+// Error is a breach of HTTP/1.1. Status is what to answer when a client committed it; the connection must end.
+type Error struct {
+	Status int
+	Text   string
+}
+
+func (e *Error) Error() string { return "h1: " + e.Text }
+
+var (
+	errLine      = &Error{400, "line that does not end with CRLF"}
+	errFirstByte = &Error{400, "head that starts with no method"}
+	errHeadSize  = &Error{431, "head over 64 KiB"}
+	errFields    = &Error{431, "too many fields"}
+	errName      = &Error{400, "field name that is no token"}
+	errValue     = &Error{400, "control byte in a field value"}
+	errLength    = &Error{400, "Content-Length that is no single number"}
+	errEncoding  = &Error{400, "Transfer-Encoding other than chunked"}
+	errBoth      = &Error{400, "Content-Length and Transfer-Encoding"}
+)
+
+// Boundary finds the end of a head in buf: the offset after its empty line, 0 when there is none yet. It reads from
+// offset from, where an earlier call on a shorter buffer stopped, so that a head which comes byte by byte is read once;
+// next is where to go on. A line that ends with a bare LF is refused at once, without waiting for the rest.
+func Boundary(buf []byte, from int) (end, next int, err error) {
+	for next = from; ; {
+		i := bytes.IndexByte(buf[next:], '\n')
+		if i < 0 {
+			break
+		}
+		i += next
+		if i == 0 || buf[i-1] != '\r' {
+			return 0, next, errLine
+		}
+		next = i + 1
+		if i == 1 || buf[i-2] == '\n' {
+			if next > MaxHead {
+				return 0, next, errHeadSize
+			}
+			return next, next, nil
+		}
+	}
+	if len(buf) >= MaxHead {
+		return 0, next, errHeadSize
+	}
+	return 0, next, nil
+}
+
+// cutLine takes a line off a head whose lines all end with CRLF. A CR inside is left for the checks of its parts.
+func cutLine(head []byte) (line, rest []byte) {
+	i := bytes.IndexByte(head, '\n')
+	if i < 1 || head[i-1] != '\r' {
+		return nil, nil
+	}
+	return head[:i-1], head[i+1:]
+}
+
+// appendField checks one field line and appends it.
+func appendField(fields []Field, line []byte) ([]Field, error) {
+	i := 0
+	for i < len(line) && isToken(line[i]) {
+		i++
+	}
+	if i == 0 || i == len(line) || line[i] != ':' {
+		return fields, errName
+	}
+	value := Trim(line[i+1:])
+	if !IsValue(value) {
+		return fields, errValue
+	}
+	return append(fields, Field{line[:i], value}), nil
+}
+
+// framing is what Content-Length and Transfer-Encoding say, in the only spellings accepted.
+type framing struct {
+	length  int64 // -1 when there is no Content-Length
+	chunked bool
+}
+
+func (f *framing) contentLength(value []byte) error {
+	n, ok := Digits(value)
+	if !ok || f.length >= 0 {
+		return errLength
+	}
+	f.length = n
+	return nil
+}
+
+func (f *framing) transferEncoding(value []byte) error {
+	if f.chunked || !EqualFold(value, "chunked") {
+		return errEncoding
+	}
+	f.chunked = true
+	return nil
+}
+
+// check refuses what would let two readers see two ends of the body (RFC 9112 6.1, 6.3).
+func (f *framing) check(minor int) error {
+	if f.chunked && f.length >= 0 {
+		return errBoth
+	}
+	if f.chunked && minor == 0 {
+		return errEncoding
+	}
+	return nil
+}
