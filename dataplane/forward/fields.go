@@ -1,0 +1,267 @@
+package forward
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+
+	"github.com/ancora-fleet/ancora/dataplane/h1"
+)
+
+// tokenField carries the pairing token to the application (FWD-3).
+const tokenField = "MS-ASPNETCORE-TOKEN"
+
+// appendRequest writes the head of r as the application gets it. What clients could forge or misuse is stripped first,
+// what is ours is added last, so no "Connection: MS-ASPNETCORE-TOKEN" can take it away. A body that has arrived whole
+// is appended too, so that one write carries everything; inline reports that, or that there is no body.
+func appendRequest(dst []byte, r *Request, opt *Options) (head []byte, inline bool) {
+	dst = append(dst, r.Method...)
+	dst = append(dst, ' ')
+	dst = append(dst, r.Path...)
+	dst = append(dst, r.Query...)
+	dst = append(dst, " HTTP/1.1\r\nHost: "...)
+	dst = append(dst, r.Host...)
+	dst = append(dst, '\r', '\n')
+
+	nominates := nominated(r.Fields)
+	for _, f := range r.Fields {
+		if dropsRequest(f.Name, r.Upgrade) || nominates && isNominated(r.Fields, f.Name) {
+			continue
+		}
+		dst = appendField(dst, f)
+	}
+	if r.Upgrade {
+		dst = append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)
+	}
+	if r.Expect100 && r.Body != nil {
+		dst = append(dst, "Expect: 100-continue\r\n"...)
+	}
+	dst = appendLength(dst, r)
+	if opt.Token != "" {
+		dst = append(dst, tokenField+": "...)
+		dst = append(dst, opt.Token...)
+		dst = append(dst, '\r', '\n')
+	}
+	dst = appendForwarded(dst, r, nominates)
+	dst = append(dst, '\r', '\n')
+	return appendBody(dst, r)
+}
+
+func appendField(dst []byte, f Field) []byte {
+	dst = append(dst, f.Name...)
+	dst = append(dst, ':', ' ')
+	dst = append(dst, f.Value...)
+	return append(dst, '\r', '\n')
+}
+
+// appendLength frames the body. A method that usually has one says that it has none (RFC 9110 8.6).
+func appendLength(dst []byte, r *Request) []byte {
+	switch {
+	case r.ContentLength < 0:
+		return append(dst, "Transfer-Encoding: chunked\r\n"...)
+	case r.ContentLength == 0:
+		switch string(r.Method) {
+		case "GET", "HEAD", "OPTIONS", "DELETE":
+			return dst
+		}
+	}
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, r.ContentLength, 10)
+	return append(dst, '\r', '\n')
+}
+
+// appendForwarded adds the client to what earlier proxies said, each in one field (FWD-4, FWD-5).
+func appendForwarded(dst []byte, r *Request, nominates bool) []byte {
+	dst = appendList(dst, r, "X-Forwarded-For", nominates)
+	client := netip.AddrPortFrom(r.Client.Addr().Unmap().WithZone(""), r.Client.Port())
+	if client.IsValid() {
+		dst = client.AppendTo(dst)
+	} else {
+		dst = append(dst, "unknown"...)
+	}
+	dst = append(dst, '\r', '\n')
+	dst = appendList(dst, r, "X-Forwarded-Proto", nominates)
+	if r.Secure {
+		return append(dst, "https\r\n"...)
+	}
+	return append(dst, "http\r\n"...)
+}
+
+// appendList begins a field with the values that the client's fields of this name have.
+func appendList(dst []byte, r *Request, name string, nominates bool) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ':', ' ')
+	for _, f := range r.Fields {
+		if len(f.Name) == len(name) && len(f.Value) > 0 && bytes.IndexByte(f.Name, '_') < 0 && fold(f.Name, name) {
+			if nominates && isNominated(r.Fields, f.Name) {
+				continue
+			}
+			dst = append(dst, f.Value...)
+			dst = append(dst, ',', ' ')
+		}
+	}
+	return dst
+}
+
+// appendBody appends a body that is here already. It is kept small: what is large is streamed.
+func appendBody(dst []byte, r *Request) (head []byte, inline bool) {
+	const most = 16 << 10
+	if r.Body == nil {
+		return dst, true
+	}
+	b, ok := r.Body.(interface{ Buffered() int })
+	n := int(min(r.ContentLength, most+1))
+	if !ok || n <= 0 || n > most || r.Upgrade || r.Expect100 || b.Buffered() < n {
+		return dst, false
+	}
+	end := len(dst) + n
+	for len(dst) < end {
+		if cap(dst) < end {
+			dst = append(make([]byte, 0, end), dst...)
+		}
+		k, err := r.Body.Read(dst[len(dst):end])
+		if dst = dst[:len(dst)+k]; k == 0 && err != nil {
+			return dst, false // cannot be: Buffered has promised n bytes
+		}
+	}
+	return dst, true
+}
+
+// fold compares a name with one of ours, without regard to case and with '_' taken for '-': servers in the manner of
+// CGI make the same variable of both.
+func fold(name []byte, ours string) bool {
+	if len(name) != len(ours) {
+		return false
+	}
+	for i, c := range name {
+		if d := ours[i]; c != d && c|0x20 != d|0x20 && (c != '_' || d != '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// dropsRequest says what of the client's never passes: what is about its connection to us, what we write ourselves,
+// and everything that only IIS may say (FWD-2, FWD-9).
+func dropsRequest(name []byte, upgrade bool) bool {
+	switch len(name) {
+	case 2:
+		return fold(name, "TE")
+	case 4:
+		return fold(name, "Host")
+	case 6:
+		return fold(name, "Expect")
+	case 7:
+		return fold(name, "Upgrade") || fold(name, "Trailer")
+	case 10:
+		return fold(name, "Connection") || fold(name, "Keep-Alive")
+	case 14:
+		return fold(name, "Content-Length") || fold(name, "HTTP2-Settings")
+	case 15:
+		return fold(name, "X-Forwarded-For") || isOurs(name)
+	case 16:
+		return fold(name, "Proxy-Connection") || isOurs(name)
+	case 17:
+		return fold(name, "Transfer-Encoding") || fold(name, "X-Forwarded-Proto") || isOurs(name)
+	case 24:
+		return upgrade && fold(name, "Sec-WebSocket-Extensions") || isOurs(name)
+	}
+	return isOurs(name)
+}
+
+// isOurs matches everything that starts with MS-ASPNETCORE, the bare name included.
+func isOurs(name []byte) bool {
+	const prefix = "MS-ASPNETCORE"
+	return len(name) >= len(prefix) && fold(name[:len(prefix)], prefix)
+}
+
+// nominated reports whether a Connection field names anything but the three options that mean the connection itself.
+func nominated(fields []Field) bool {
+	for _, f := range fields {
+		if !h1.EqualFold(f.Name, "connection") {
+			continue
+		}
+		for list := f.Value; len(list) > 0; {
+			var option []byte
+			option, list = h1.NextElement(list)
+			if len(option) > 0 && !h1.EqualFold(option, "close") && !h1.EqualFold(option, "keep-alive") && !h1.EqualFold(option, "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isNominated reports whether a Connection field names this one (RFC 9110 7.6.1).
+func isNominated(fields []Field, name []byte) bool {
+	for _, f := range fields {
+		if !h1.EqualFold(f.Name, "connection") {
+			continue
+		}
+		for list := f.Value; len(list) > 0; {
+			var option []byte
+			if option, list = h1.NextElement(list); bytes.EqualFold(option, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// filterAnswer keeps what may go to the client, in place: nothing about our connection to the instance, no framing, no
+// Date (ours is sent, FWD-21), and nothing that shows the pairing token.
+func filterAnswer(a *h1.Response, token string) []Field {
+	kept := a.Fields[:0]
+	nominates := nominated(a.Fields)
+	var connection [4]Field
+	options := connection[:0]
+	if nominates { // filtering in place overwrites what is compared with
+		for _, f := range a.Fields {
+			if h1.EqualFold(f.Name, "connection") {
+				options = append(options, f)
+			}
+		}
+	}
+	for _, f := range a.Fields {
+		if dropsAnswer(f.Name) || nominates && isNominated(options, f.Name) || leaks(f.Value, token) {
+			continue
+		}
+		kept = append(kept, f)
+	}
+	return kept
+}
+
+func dropsAnswer(name []byte) bool {
+	switch len(name) {
+	case 2:
+		return fold(name, "TE")
+	case 4:
+		return fold(name, "Date")
+	case 7:
+		return fold(name, "Upgrade") || fold(name, "Trailer")
+	case 10:
+		return fold(name, "Connection") || fold(name, "Keep-Alive")
+	case 14:
+		return fold(name, "Content-Length")
+	case 16:
+		return fold(name, "Proxy-Connection") || isOurs(name)
+	case 17:
+		return fold(name, "Transfer-Encoding") || isOurs(name)
+	case 24:
+		return fold(name, "Sec-WebSocket-Extensions") || isOurs(name)
+	}
+	return isOurs(name)
+}
+
+// leaks reports whether a value shows the token, in any surroundings.
+func leaks(value []byte, token string) bool {
+	if token == "" {
+		return false
+	}
+	for ; len(value) >= len(token); value = value[1:] {
+		if string(value[:len(token)]) == token {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,259 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/h1"
+	"github.com/ancora-fleet/ancora/dataplane/upstream"
+)
+
+// DefaultBodyLimit is how many bytes a request body may have (FWD-15, the limit of IIS; the application may not
+// enforce one itself, FWD-16).
+const DefaultBodyLimit = 30_000_000
+
+// continuePatience is how long an application may think about "Expect: 100-continue" before the body is sent anyway
+// (RFC 9110 10.1.1: nobody waits for ever, since not every server answers).
+const continuePatience = time.Second
+
+// maxInterim is how many informational answers may come before the final one.
+const maxInterim = 100
+
+// Options say how an application's requests are forwarded.
+type Options struct {
+	// Token is the pairing token (FWD-3), sent with every request and never shown to a client. Empty: none.
+	Token string
+	// RequestTimeout is how long no byte may move between us and the instance (FWD-30); it is no limit of the whole
+	// request. 0 is no limit. It does not hold for WebSockets (WS-4).
+	RequestTimeout time.Duration
+	// BodyLimit is in bytes; 0 means DefaultBodyLimit, below 0 there is none.
+	BodyLimit int64
+}
+
+func (o *Options) bodyLimit() int64 {
+	if o.BodyLimit == 0 {
+		return DefaultBodyLimit
+	}
+	return o.BodyLimit
+}
+
+// Serve sends r to an instance and its answer to w. It returns nil when the answer is complete. Otherwise the error is
+// an *Error: with Sent unset nothing has gone to the client and the caller answers; with Sent set the answer has been
+// aborted.
+//
+// A request is sent again, once and on a new connection, only if its method is idempotent, its body was not streamed,
+// and the connection had been used before and ended without one byte of an answer: it had died of age (ERR-20).
+func Serve(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options) error {
+	if limit := opt.bodyLimit(); limit >= 0 && r.ContentLength > limit {
+		return &Error{Kind: TooLarge}
+	}
+	x := exchange{r: r, w: w, opt: &opt}
+	for fresh := false; ; fresh = true {
+		c, err := up.Open(r.Context, opt.RequestTimeout, fresh)
+		if err != nil {
+			return &Error{Kind: dialKind(r.Context), Err: err}
+		}
+		again, err := x.try(c)
+		if !again || fresh {
+			return err
+		}
+	}
+}
+
+func dialKind(ctx context.Context) Kind {
+	if ctx.Err() != nil {
+		return ClientGone
+	}
+	return Refused
+}
+
+// exchange is one request with its answer, over one connection or, after a retry, two.
+type exchange struct {
+	r   *Request
+	w   ResponseWriter
+	opt *Options
+
+	head   []byte // as it is sent, with the body when that was there already
+	inline bool
+	sent   bool // a head has gone to the client
+}
+
+// try makes the exchange on c and ends c in any case. The error is nil or an *Error.
+func (x *exchange) try(c *upstream.Conn) (again bool, err error) {
+	if x.head == nil {
+		x.head, x.inline = appendRequest(c.Scratch[:0], x.r, x.opt)
+	}
+	c.Scratch = x.head[:0]
+	sendErr := c.Send(x.head)
+
+	var p *pump
+	if x.r.Body != nil && !x.inline && !x.r.Upgrade && !x.r.Expect100 && sendErr == nil {
+		p = x.pump(c)
+	}
+	answer, err := x.receive(c, &p)
+	if err != nil {
+		err = p.explain(err)
+		streamed := p.stop(c, x.r.Body)
+		again = !streamed && c.Reused() && c.Untouched() && isGone(err) && idempotent(x.r.Method)
+		c.Discard()
+		return again, x.failure(err)
+	}
+	if answer.Status == 101 {
+		return false, x.tunnel(c, answer)
+	}
+	if err = x.deliver(c, answer); err != nil {
+		err = p.explain(err)
+		p.stop(c, x.r.Body)
+		c.Discard()
+		failed := x.failure(err)
+		if x.sent {
+			x.w.Abort(failed)
+		}
+		return false, failed
+	}
+	// A body that could not be sent whole is no failure once the answer is complete, but it ends the connection.
+	if sendErr != nil || !p.whole() || p == nil && x.r.Body != nil && !x.inline && !x.r.Upgrade {
+		p.stop(c, x.r.Body)
+		c.Discard()
+		return false, nil
+	}
+	c.End(true)
+	return false, nil
+}
+
+func (x *exchange) pump(c *upstream.Conn) *pump {
+	return startPump(c, x.r.Body, x.r.ContentLength, x.opt.bodyLimit())
+}
+
+// receive waits for the final head, or a 101 that was asked for. An error while sending is not looked at: an
+// application that refuses a body may have answered before it closed, and otherwise reading fails as well.
+func (x *exchange) receive(c *upstream.Conn, p **pump) (*h1.Response, error) {
+	waiting := x.r.Expect100 && x.r.Body != nil
+	for range maxInterim {
+		var patience time.Duration
+		if waiting {
+			patience = continuePatience
+		}
+		answer, err := c.ReceiveHead(x.r.Method, patience)
+		switch {
+		case err != nil && !upstream.IsPatience(err):
+			return nil, err
+		case err != nil, answer.Status == 100:
+			if waiting {
+				*p = x.pump(c)
+				waiting = false
+			}
+		case answer.Status == 101:
+			if !x.r.Upgrade || !accepts(x.r, answer) {
+				return nil, errUpgrade
+			}
+			return answer, nil
+		case answer.Status >= 200:
+			return answer, nil
+		}
+	}
+	return nil, errInterim
+}
+
+var (
+	errUpgrade = &h1.Error{Status: 502, Text: "101 that was not asked for or does not match the handshake"}
+	errInterim = &h1.Error{Status: 502, Text: "more than 100 informational answers"}
+)
+
+// deliver passes the answer on as it comes. What has been read already is looked at before the head goes out, so that
+// an answer which is broken from the start can still become a page.
+func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
+	status, length := answer.Status, answer.Length
+	fields := filterAnswer(answer, x.opt.Token)
+	piece, err := c.Poll()
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if reasoner, ok := x.w.(reasoner); ok {
+		reasoner.Reason(answer.Reason)
+	}
+	x.sent = true
+	if err := x.w.Head(status, fields, length); err != nil {
+		return clientError{err}
+	}
+	for err == nil {
+		if len(piece) == 0 { // what is held back must not wait for a body that takes its time
+			if _, err = x.w.Write(nil); err != nil {
+				return clientError{err}
+			}
+			if piece, err = c.Receive(); err != nil {
+				break
+			}
+		}
+		if err = x.pass(piece); err != nil {
+			return clientError{err}
+		}
+		piece, err = c.Poll()
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+func (x *exchange) pass(piece []byte) error {
+	if holder, ok := x.w.(holder); ok {
+		return holder.Hold(piece)
+	}
+	_, err := x.w.Write(piece)
+	return err
+}
+
+// What a writer may be able to do besides. Both save something for HTTP/1.1 and mean nothing to others.
+type (
+	// reasoner takes the reason phrase of the next Head (FWD-20).
+	reasoner interface{ Reason(phrase []byte) }
+	// holder takes a piece of the body that may be held back: a Write, also one without bytes, or the end follows.
+	holder interface{ Hold(p []byte) error }
+)
+
+// clientError marks an error of the client's side.
+type clientError struct{ error }
+
+func (e clientError) Unwrap() error { return e.error }
+
+// failure classifies what ended an exchange.
+func (x *exchange) failure(err error) *Error {
+	kind := Reset
+	var malformed *h1.Error
+	var client clientError
+	switch {
+	case errors.Is(err, errTooLarge):
+		kind = TooLarge
+	case errors.As(err, &client):
+		if kind = ClientGone; errors.As(err, &malformed) {
+			kind = BadRequest
+		}
+	case x.r.Context.Err() != nil:
+		kind = ClientGone
+	case errors.As(err, &malformed):
+		kind = Malformed
+	case errors.Is(err, upstream.ErrTimeout):
+		kind = Timeout
+	}
+	return &Error{Kind: kind, Err: err, Sent: x.sent}
+}
+
+// isGone reports whether the connection ended, as opposed to being cut by us or speaking nonsense.
+func isGone(err error) bool {
+	var malformed *h1.Error
+	var client clientError
+	return !errors.As(err, &malformed) && !errors.As(err, &client) && !errors.Is(err, upstream.ErrTimeout) &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, errTooLarge)
+}
+
+// idempotent methods may be sent twice (RFC 9110 9.2.2).
+func idempotent(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,342 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/h1"
+	"github.com/ancora-fleet/ancora/dataplane/socket"
+)
+
+// Conn is one exchange on a connection, between Upstream.Open and End or Discard. One goroutine sends, one receives;
+// they may be the same.
+type Conn struct {
+	// Scratch belongs to whoever has the exchange: room for a request head, kept with the connection so that no
+	// request has to allocate it.
+	Scratch []byte
+
+	up        *Upstream
+	sock      *socket.Conn
+	idleAt    time.Time
+	idleLimit time.Duration
+
+	reused bool
+	seen   bool // a byte of an answer has come
+	answer h1.Response
+	buf    *[]byte // what has been read, nil when nothing is left
+	wide   []byte  // instead of buf, for a head that does not fit
+	r, w   int
+	body   body
+
+	beat atomic.Uint32 // counts reads and writes
+
+	mu      sync.Mutex // what follows is shared with the sweep
+	busy    bool
+	turn    uint64 // number of the exchange
+	ctx     context.Context
+	timeout time.Duration
+	stop    func() bool
+	cause   error
+
+	seenTurn uint64 // of the sweep alone
+	seenBeat uint32
+	seenAt   time.Time
+}
+
+// body is how the rest of the answer is framed.
+type body struct {
+	kind   bodyKind
+	left   int64
+	chunks h1.Chunks
+}
+
+type bodyKind uint8
+
+const (
+	bodyEnded bodyKind = iota
+	bodyLength
+	bodyChunked
+	bodyUntilClose
+	bodyRaw
+)
+
+func newConn(u *Upstream, nc net.Conn) *Conn {
+	return &Conn{up: u, sock: socket.New(nc)}
+}
+
+func (c *Conn) begin(ctx context.Context, timeout time.Duration, reused bool) {
+	c.reused, c.seen, c.body.kind = reused, false, bodyEnded
+	c.mu.Lock()
+	c.busy, c.ctx, c.timeout = true, ctx, timeout
+	c.turn++
+	c.mu.Unlock()
+}
+
+// Reused reports whether the connection has served an exchange before: it may have died of age meanwhile.
+func (c *Conn) Reused() bool { return c.reused }
+
+// Untouched reports whether not one byte of an answer has come.
+func (c *Conn) Untouched() bool { return !c.seen }
+
+// Send writes a piece of the request.
+func (c *Conn) Send(p []byte) error {
+	_, err := c.sock.Write(p)
+	c.beat.Add(1)
+	return c.reason(err)
+}
+
+// errPatience is the end of a limited wait for a head; nothing is lost by it.
+var errPatience = errors.New("upstream: no head yet")
+
+// IsPatience reports whether err is ReceiveHead's, that patience ended before a head came.
+func IsPatience(err error) bool { return err == errPatience }
+
+// ReceiveHead reads the next head of the answer to a request with this method. The head is valid until the next call
+// of a method of c. With patience above 0 it waits only for so long, and can be called again.
+func (c *Conn) ReceiveHead(method []byte, patience time.Duration) (*h1.Response, error) {
+	if patience > 0 && c.allow(patience) {
+		defer c.allow(0)
+	}
+	for next := 0; ; {
+		end, from, err := h1.Boundary(c.window(), next)
+		if err != nil {
+			return nil, err
+		}
+		if end > 0 {
+			if err := c.answer.Parse(c.window()[:end]); err != nil {
+				return nil, err
+			}
+			c.r += end
+			c.frame(method)
+			return &c.answer, nil
+		}
+		next = from
+		if err := c.more(); err != nil {
+			if patience > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+				return nil, errPatience
+			}
+			if err == io.EOF && c.w > c.r {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+}
+
+// frame decides where the body of the answer ends (RFC 9112 6.3).
+func (c *Conn) frame(method []byte) {
+	a := &c.answer
+	switch {
+	case h1.Bodiless(method, a.Status):
+		c.body = body{}
+	case a.Chunked:
+		c.body = body{kind: bodyChunked}
+	case a.Length > 0:
+		c.body = body{kind: bodyLength, left: a.Length}
+	case a.Length == 0:
+		c.body = body{}
+	default:
+		c.body = body{kind: bodyUntilClose}
+	}
+}
+
+// Raw makes the rest of the connection plain bytes, without a time limit: after a 101.
+func (c *Conn) Raw() {
+	c.body = body{kind: bodyRaw}
+	c.mu.Lock()
+	c.timeout = 0
+	c.mu.Unlock()
+}
+
+// Poll returns the next piece of the answer's body among what has been read already, nil when only waiting will tell;
+// otherwise it is Receive.
+func (c *Conn) Poll() ([]byte, error) {
+	for c.r < c.w && c.body.kind != bodyEnded {
+		piece, n, err := c.body.next(c.window())
+		c.r += n
+		if err != nil || len(piece) > 0 {
+			return piece, err
+		}
+	}
+	if c.body.kind == bodyEnded {
+		return nil, io.EOF
+	}
+	return nil, nil
+}
+
+// Receive returns the next piece of the answer's body, a view that is valid until the next call; io.EOF at its proper
+// end, io.ErrUnexpectedEOF at any other. It waits without holding a buffer.
+func (c *Conn) Receive() ([]byte, error) {
+	for {
+		if piece, err := c.Poll(); err != nil || len(piece) > 0 {
+			return piece, err
+		}
+		if err := c.more(); err != nil {
+			if err == io.EOF && (c.body.kind == bodyLength || c.body.kind == bodyChunked) {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+}
+
+func (b *body) next(in []byte) (piece []byte, n int, err error) {
+	switch b.kind {
+	case bodyLength:
+		n = int(min(b.left, int64(len(in))))
+		if b.left -= int64(n); b.left == 0 {
+			b.kind = bodyEnded
+		}
+		return in[:n], n, nil
+	case bodyChunked:
+		piece, n, err = b.chunks.Next(in)
+		if b.chunks.Done() {
+			b.kind = bodyEnded
+		}
+		return piece, n, err
+	}
+	return in, len(in), nil
+}
+
+func (c *Conn) window() []byte {
+	switch {
+	case c.wide != nil:
+		return c.wide[c.r:c.w]
+	case c.buf != nil:
+		return (*c.buf)[c.r:c.w]
+	}
+	return nil
+}
+
+// more reads at least one byte behind what is there.
+func (c *Conn) more() error {
+	var n int
+	var err error
+	if c.r == c.w {
+		c.release()
+		c.buf, n, err = c.sock.Receive(c.up.buffers)
+		c.w = n
+	} else {
+		n, err = c.sock.Read(c.room())
+		c.w += n
+		if n > 0 {
+			err = nil
+		}
+	}
+	c.beat.Add(1)
+	c.seen = c.seen || n > 0
+	return c.reason(err)
+}
+
+// room is where to read behind a part of a head. A head larger than a buffer moves to one of its own; its upper bound
+// is h1's.
+func (c *Conn) room() []byte {
+	if c.wide == nil {
+		if c.w < len(*c.buf) {
+			return (*c.buf)[c.w:]
+		}
+		c.wide = make([]byte, h1.MaxHead+bufferSize)
+		c.w = copy(c.wide, (*c.buf)[c.r:c.w])
+		c.r = 0
+		c.up.buffers.Put(c.buf)
+		c.buf = nil
+	}
+	return c.wide[c.w:]
+}
+
+func (c *Conn) release() {
+	c.up.buffers.Put(c.buf)
+	c.buf, c.wide, c.r, c.w = nil, nil, 0, 0
+}
+
+// End ends the exchange. The connection is kept for another one if the request was sent whole and the answer ended
+// where its framing says, with nothing behind it and no wish to close.
+func (c *Conn) End(sent bool) {
+	a := &c.answer
+	reuse := sent && c.body.kind == bodyEnded && c.r == c.w && c.seen && !a.Close && a.Status >= 200
+	c.idleLimit = c.up.idle
+	if a.KeepAlive >= 0 { // the application's clock began before ours: a second less
+		c.idleLimit = min(c.idleLimit, time.Duration(a.KeepAlive-1)*time.Second)
+	}
+	if c.finish() != nil || !reuse || c.idleLimit <= 0 {
+		c.up.drop(c)
+		return
+	}
+	c.idleAt = time.Now()
+	c.up.keep(c)
+}
+
+// Discard ends the exchange and the connection.
+func (c *Conn) Discard() {
+	c.finish()
+	c.up.drop(c)
+}
+
+// finish takes the exchange out of the sweep's hands and says why it was cut, if it was.
+func (c *Conn) finish() error {
+	c.release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cause := c.cause
+	if c.stop != nil && !c.stop() && cause == nil {
+		cause = context.Canceled // it is on its way: its turn is over, but so is the client
+	}
+	c.busy, c.ctx, c.stop, c.cause = false, nil, nil, nil
+	return cause
+}
+
+// Interrupt ends whatever waits in this exchange, now and from now on; cause is what they return. The first one counts.
+func (c *Conn) Interrupt(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut(cause)
+}
+
+func (c *Conn) interrupt(turn uint64, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy && c.turn == turn {
+		c.cut(cause)
+	}
+}
+
+func (c *Conn) cut(cause error) {
+	if c.cause == nil {
+		c.cause = cause
+		c.sock.Interrupt()
+	}
+}
+
+// allow limits the time of reads, 0 lifts the limit, unless the exchange was cut.
+func (c *Conn) allow(d time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return false
+	}
+	var at time.Time
+	if d > 0 {
+		at = time.Now().Add(d)
+	}
+	c.sock.SetReadDeadline(at)
+	return true
+}
+
+// reason replaces the error of an interrupted call by why it was interrupted.
+func (c *Conn) reason(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return c.cause
+	}
+	return err
+}

@@ -1,0 +1,108 @@
+package upstream
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	tick = 50 * time.Millisecond
+	rest = time.Second
+)
+
+// attend wakes the sweep from its rest: something is busy again.
+func (u *Upstream) attend() {
+	if u.resting.Load() && u.resting.CompareAndSwap(true, false) {
+		select {
+		case u.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// sweep runs while there are connections.
+func (u *Upstream) sweep() {
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
+	var conns []*Conn
+	for {
+		select {
+		case <-timer.C:
+		case <-u.wake:
+		}
+		var expired []*Conn
+		now := time.Now()
+		if conns, expired = u.list(conns[:0], now); conns == nil {
+			return
+		}
+		for _, c := range expired {
+			c.sock.Close()
+		}
+		busy := false
+		for _, c := range conns {
+			busy = c.look(now) || busy
+		}
+		clear(conns)
+		if busy {
+			timer.Reset(tick)
+			continue
+		}
+		u.resting.Store(true)
+		timer.Reset(rest)
+	}
+}
+
+// list collects all connections, and takes those out that have been idle for too long. A nil list ends the sweep.
+func (u *Upstream) list(conns []*Conn, now time.Time) (all, expired []*Conn) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	kept := u.free[:0]
+	for _, c := range u.free {
+		if now.Sub(c.idleAt) < c.idleLimit {
+			kept = append(kept, c)
+			continue
+		}
+		delete(u.all, c)
+		expired = append(expired, c)
+	}
+	clear(u.free[len(kept):])
+	u.free = kept
+	if len(u.all) == 0 {
+		u.swept = false
+		for _, c := range expired {
+			c.sock.Close()
+		}
+		return nil, nil
+	}
+	if conns == nil {
+		conns = make([]*Conn, 0, len(u.all))
+	}
+	for c := range u.all {
+		conns = append(conns, c)
+	}
+	return conns, expired
+}
+
+// look is the sweep's view of one connection. It reports whether it is busy.
+func (c *Conn) look(now time.Time) bool {
+	beat := c.beat.Load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.busy {
+		return false
+	}
+	if c.turn != c.seenTurn {
+		c.seenTurn, c.seenBeat, c.seenAt = c.turn, beat, now
+		return true
+	}
+	if c.stop == nil { // the second look at this exchange: it is a slow one
+		turn := c.turn
+		c.stop = context.AfterFunc(c.ctx, func() { c.interrupt(turn, context.Cause(c.ctx)) })
+	}
+	if beat != c.seenBeat {
+		c.seenBeat, c.seenAt = beat, now
+	} else if c.timeout > 0 && now.Sub(c.seenAt) >= c.timeout {
+		c.cut(ErrTimeout)
+	}
+	return true
+}

@@ -1,0 +1,170 @@
+// Package upstream keeps connections to one instance of an application and speaks HTTP/1.1 over them: one exchange at a
+// time on each, used again only when the last one ended exactly at its framing.
+//
+// There are no timers per request. One goroutine per Upstream looks at the busy connections every 50 ms: it enforces
+// the time limit without bytes, and only for exchanges that take longer than a look it watches the client's context.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/socket"
+)
+
+// How long an idle connection is used again, by profile. Kestrel keeps idle connections for 130 s; other programs
+// commonly for 5 s.
+const (
+	IdleASPNETCore = 60 * time.Second
+	IdleGeneric    = 4 * time.Second
+)
+
+// Options of an Upstream; the zero value has the defaults.
+type Options struct {
+	// Idle is how long a connection without a request is kept. Default IdleASPNETCore. An application that says
+	// "Keep-Alive: timeout=N" is believed when N is less.
+	Idle time.Duration
+	// Connect limits the time to connect. Default 10 s.
+	Connect time.Duration
+}
+
+// Why an exchange was ended from outside.
+var (
+	ErrTimeout = errors.New("upstream: no byte within the time limit")
+	ErrClosed  = errors.New("upstream: closed")
+)
+
+// bufferSize is what is read at once from an instance.
+const bufferSize = 32 << 10
+
+// Upstream is the connections to one instance.
+type Upstream struct {
+	address string
+	dialer  net.Dialer
+	idle    time.Duration
+	buffers *socket.Pool
+
+	mu     sync.Mutex
+	free   []*Conn // idle ones, the one used last at the end
+	all    map[*Conn]struct{}
+	closed bool
+	swept  bool // the goroutine runs
+
+	resting atomic.Bool // it rests for a second, since nothing is busy
+	wake    chan struct{}
+}
+
+// New makes an Upstream for the instance that listens at addr. Nothing is dialled before the first request.
+func New(addr netip.AddrPort, opt Options) *Upstream {
+	if opt.Idle <= 0 {
+		opt.Idle = IdleASPNETCore
+	}
+	if opt.Connect <= 0 {
+		opt.Connect = 10 * time.Second
+	}
+	return &Upstream{
+		address: addr.String(),
+		dialer:  net.Dialer{Timeout: opt.Connect, KeepAlive: -1},
+		idle:    opt.Idle,
+		buffers: socket.NewPool(bufferSize),
+		all:     make(map[*Conn]struct{}),
+		wake:    make(chan struct{}, 1),
+	}
+}
+
+// Open begins an exchange, on an idle connection or, when there is none or fresh asks for it, on a new one. It ends
+// with Conn.End or Conn.Discard. The exchange is interrupted when ctx ends, and when no byte moves for timeout; 0 is
+// no limit.
+func (u *Upstream) Open(ctx context.Context, timeout time.Duration, fresh bool) (*Conn, error) {
+	for !fresh {
+		c, err := u.take()
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			break
+		}
+		if time.Since(c.idleAt) < c.idleLimit && c.sock.Quiet() {
+			c.begin(ctx, timeout, true)
+			u.attend()
+			return c, nil
+		}
+		u.drop(c)
+	}
+	nc, err := u.dialer.DialContext(ctx, "tcp", u.address)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(u, nc)
+	c.begin(ctx, timeout, false)
+	u.mu.Lock()
+	if u.closed {
+		u.mu.Unlock()
+		nc.Close()
+		return nil, ErrClosed
+	}
+	u.all[c] = struct{}{}
+	if !u.swept {
+		u.swept = true
+		go u.sweep()
+	}
+	u.mu.Unlock()
+	u.attend()
+	return c, nil
+}
+
+// Close closes the idle connections now, the busy ones at the end of their exchange, and refuses new exchanges.
+func (u *Upstream) Close() {
+	u.mu.Lock()
+	free := u.free
+	u.free, u.closed = nil, true
+	for _, c := range free {
+		delete(u.all, c)
+	}
+	u.mu.Unlock()
+	for _, c := range free {
+		c.sock.Close()
+	}
+	u.attend()
+}
+
+func (u *Upstream) take() (*Conn, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return nil, ErrClosed
+	}
+	n := len(u.free)
+	if n == 0 {
+		return nil, nil
+	}
+	c := u.free[n-1]
+	u.free[n-1] = nil
+	u.free = u.free[:n-1]
+	return c, nil
+}
+
+// keep puts a connection back for the next exchange.
+func (u *Upstream) keep(c *Conn) {
+	u.mu.Lock()
+	closed := u.closed
+	if !closed {
+		u.free = append(u.free, c)
+	}
+	u.mu.Unlock()
+	if closed {
+		u.drop(c)
+	}
+}
+
+func (u *Upstream) drop(c *Conn) {
+	u.mu.Lock()
+	delete(u.all, c)
+	u.mu.Unlock()
+	c.sock.Close()
+}
