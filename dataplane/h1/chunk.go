@@ -189,3 +189,10 @@ func AppendChunk(dst []byte, n int) []byte {
 	}
 	return append(dst, '\r', '\n')
 }
+
+// Skip counts n bytes of data, at most Left, that were read past Next.
+func (c *Chunks) Skip(n int) {
+	if c.size -= int64(n); c.size == 0 {
+		c.state = chunkDataCR
+	}
+}

@@ -1,0 +1,220 @@
+package ingress
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/h1"
+	"github.com/ancora-fleet/ancora/dataplane/route"
+	"github.com/ancora-fleet/ancora/dataplane/socket"
+)
+
+// preface is what every HTTP/2 client sends first (RFC 9113 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// peekPreface reports whether the connection begins with the preface. It consumes nothing, and waits only for as long
+// as what has come could still become one.
+func peekPreface(c *socket.Conn) (bool, error) {
+	var buf [len(preface)]byte
+	found := false
+	err := c.Peek(buf[:], func(got []byte) bool {
+		found = string(got) == preface
+		return found || !strings.HasPrefix(preface, string(got))
+	})
+	return found, err
+}
+
+// h2Server serves the connections that speak HTTP/2. It is the only place where net/http is used.
+type h2Server struct {
+	l      *Listener
+	server http.Server
+	conns  chan net.Conn
+	done   chan struct{}
+	once   sync.Once
+}
+
+func newH2Server(l *Listener) *h2Server {
+	h := &h2Server{l: l, conns: make(chan net.Conn), done: make(chan struct{})}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	h.server = http.Server{
+		Handler:           h,
+		Protocols:         protocols,
+		ReadHeaderTimeout: l.opt.HeadLimit,
+		IdleTimeout:       l.opt.IdleLimit,
+		MaxHeaderBytes:    h1.MaxHead,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 128, SendPingTimeout: 30 * time.Second, WriteByteTimeout: l.opt.StallLimit},
+		BaseContext:       func(net.Listener) context.Context { return l.life },
+		ErrorLog:          l.log.StandardLogger(nil),
+	}
+	return h
+}
+
+func (h *h2Server) start() { go h.server.Serve(h) }
+
+// Accept, Close and Addr make the server's listener of the channel.
+func (h *h2Server) Accept() (net.Conn, error) {
+	select {
+	case nc := <-h.conns:
+		return nc, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *h2Server) Close() error {
+	h.once.Do(func() { close(h.done) })
+	return nil
+}
+
+func (h *h2Server) Addr() net.Addr { return h.l.ln.Addr() }
+
+// take hands a connection over.
+func (h *h2Server) take(c *conn) {
+	select {
+	case h.conns <- c.sock.Conn:
+	case <-h.done:
+		c.sock.Close()
+	}
+}
+
+// drain ends the server when its requests have been answered, or with ctx.
+func (h *h2Server) drain(ctx context.Context) {
+	if h.server.Shutdown(ctx) != nil {
+		h.server.Close()
+	}
+}
+
+// ServeHTTP adapts a request to the door.
+func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	out := &h2Writer{w: w, flush: http.NewResponseController(w).Flush}
+	r, err := h.request(hr)
+	if err != nil {
+		status := 400
+		if breach := (*h1.Error)(nil); errors.As(err, &breach) {
+			status = breach.Status
+		}
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	door, base, ok := h.l.table.Load().Lookup(h.l.name, r.Host, r.Path)
+	if !ok {
+		door = h.l.opt.NotFound
+	}
+	r.Base = base
+	door.Serve(r, out)
+	out.finish()
+}
+
+// request checks what HTTP/2 allows and HTTP/1.1 does not, since the application may be told in HTTP/1.1.
+func (h *h2Server) request(hr *http.Request) (*forward.Request, error) {
+	head := func(text string, ok bool) error {
+		if ok {
+			return nil
+		}
+		return &h1.Error{Status: 400, Text: text}
+	}
+	path, query, err := route.Normalise(nil, []byte(hr.RequestURI))
+	if err = errors.Join(err,
+		head("target", len(hr.RequestURI) <= h1.MaxTarget),
+		head("method", h1.IsToken([]byte(hr.Method)) && len(hr.Method) <= h1.MaxMethod && hr.Method != "TRACE" && hr.Method != "CONNECT"),
+		head("authority", h1.IsHost([]byte(hr.Host)))); err != nil {
+		return nil, err
+	}
+	r := &forward.Request{
+		Method: []byte(hr.Method), Path: path, Query: query, Host: []byte(hr.Host),
+		ContentLength: hr.ContentLength, Secure: hr.TLS != nil, Context: hr.Context(),
+	}
+	if hr.Body != http.NoBody && hr.ContentLength != 0 {
+		r.Body = hr.Body
+	}
+	r.Client, _ = parseAddr(hr.RemoteAddr)
+	for name, values := range hr.Header {
+		for _, value := range values {
+			f := forward.Field{Name: []byte(name), Value: h1.Trim([]byte(value))}
+			if !h1.IsToken(f.Name) || !h1.IsValue(f.Value) {
+				return nil, fmt.Errorf("ingress: field %q", name)
+			}
+			if len(r.Fields) == h1.MaxFields {
+				return nil, &h1.Error{Status: 431, Text: "too many fields"}
+			}
+			r.Fields = append(r.Fields, f)
+		}
+	}
+	sort.SliceStable(r.Fields, func(i, j int) bool { return bytes.Compare(r.Fields[i].Name, r.Fields[j].Name) < 0 })
+	return r, nil
+}
+
+// h2Writer is the client's end of an answer over HTTP/2.
+type h2Writer struct {
+	w       http.ResponseWriter
+	flush   func() error
+	head    bool
+	left    int64
+	aborted bool
+}
+
+func (o *h2Writer) Head(status int, fields []forward.Field, length int64) error {
+	switch {
+	case o.aborted:
+		return errAborted
+	case o.head:
+		return errHeadTwice
+	case status == 101:
+		return errors.New("ingress: no upgrade in HTTP/2")
+	case status < 200:
+		return nil
+	}
+	header := o.w.Header()
+	for _, f := range fields {
+		header.Add(string(f.Name), string(f.Value))
+	}
+	if header.Get("Content-Type") == "" {
+		header["Content-Type"] = nil // no guessing: the application has sent none
+	}
+	if length >= 0 && status != 204 {
+		header.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
+	o.head, o.left = true, length
+	o.w.WriteHeader(status)
+	return nil
+}
+
+func (o *h2Writer) Write(p []byte) (int, error) {
+	if o.aborted {
+		return 0, errAborted
+	}
+	if !o.head {
+		return 0, errNoHead
+	}
+	n, err := o.w.Write(p)
+	if err == http.ErrBodyNotAllowed {
+		return len(p), nil
+	}
+	if err == nil {
+		err = o.flush()
+	}
+	return n, err
+}
+
+func (o *h2Writer) Abort(error) { o.aborted = true }
+
+// finish ends the stream, with RST_STREAM if the answer was cut.
+func (o *h2Writer) finish() {
+	if o.aborted {
+		panic(http.ErrAbortHandler)
+	}
+	if !o.head {
+		o.w.WriteHeader(500)
+	}
+}

@@ -1,0 +1,235 @@
+// Package ingress accepts connections and serves the requests on them: one goroutine a connection, straight through to
+// the application's door and back.
+//
+// HTTP/1.1 is the package's own loop over h1; HTTP/2 comes in through net/http (h2.go) and goes through the same doors.
+// No timer belongs to a request or a connection: one sweep per listener keeps all time limits and notices clients that
+// leave while their request is served.
+package ingress
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/route"
+	"github.com/ancora-fleet/ancora/dataplane/socket"
+)
+
+// Options of a listener; the zero value has the defaults.
+type Options struct {
+	// H2C lets clients speak HTTP/2 with prior knowledge beside HTTP/1.1.
+	H2C bool
+	// Drain is how long requests in flight may take once Run's context has ended; then they are cut. Default 30 s.
+	Drain time.Duration
+	// HeadLimit is how long a request head may take from its first byte. Default 10 s.
+	HeadLimit time.Duration
+	// IdleLimit is how long a connection may wait for a request. Default 120 s.
+	IdleLimit time.Duration
+	// StallLimit is how long a client may take for the next byte of its body, or to accept one of its answer.
+	// Default 60 s. It does not hold for WebSockets.
+	StallLimit time.Duration
+	// NotFound answers requests for which the table has no door. Default: a line of text with 404.
+	NotFound forward.Door
+	// Logger gets what an operator should know of the listener, nothing about requests. Default: none.
+	Logger hclog.Logger
+}
+
+func (o *Options) fill() {
+	for _, d := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{{&o.Drain, 30 * time.Second}, {&o.HeadLimit, 10 * time.Second}, {&o.IdleLimit, 120 * time.Second}, {&o.StallLimit, 60 * time.Second}} {
+		if *d.value <= 0 {
+			*d.value = d.standard
+		}
+	}
+	if o.NotFound == nil {
+		o.NotFound = notFound{}
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+}
+
+// Listener serves one listening socket under the name that sites know it by.
+type Listener struct {
+	name  string
+	ln    net.Listener
+	table *atomic.Pointer[route.Table]
+	opt   Options
+	log   hclog.Logger
+
+	small, large *socket.Pool // for heads and bodies that come in; large ones hold the largest head
+	turns        sync.Pool
+	date         atomic.Pointer[[]byte] // today's Date field, to the second
+	watch        *watcher               // nil where the system has none
+	h2           *h2Server              // nil without Options.H2C
+
+	life     context.Context // of requests: ends when draining has taken too long
+	kill     context.CancelFunc
+	draining atomic.Bool
+	resting  atomic.Bool
+	wake     chan struct{}
+	serving  sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+// New makes a listener; Run starts it. The table may be replaced at any time.
+func New(name string, ln net.Listener, table *atomic.Pointer[route.Table], opt Options) *Listener {
+	opt.fill()
+	l := &Listener{
+		name: name, ln: ln, table: table, opt: opt,
+		log:   opt.Logger.Named("ingress").With("listener", name, "address", ln.Addr().String()),
+		small: socket.NewPool(smallSize), large: socket.NewPool(largeSize),
+		wake:  make(chan struct{}, 1),
+		conns: make(map[*conn]struct{}),
+	}
+	l.turns.New = func() any { return new(turn) }
+	l.life, l.kill = context.WithCancel(context.Background())
+	if opt.H2C {
+		l.h2 = newH2Server(l)
+	}
+	return l
+}
+
+// FromFile makes a net.Listener of a listening socket that came as a file, from the keeper. The file is duplicated: the
+// caller still owns it, and closing one does not close the other.
+func FromFile(f *os.File) (net.Listener, error) { return net.FileListener(f) }
+
+// Run accepts and serves until ctx ends. Then it stops accepting, tells clients with every answer that the connection
+// closes, closes idle connections, and returns when the last request has been answered or Options.Drain is over. It
+// returns an error only if the socket failed by itself.
+func (l *Listener) Run(ctx context.Context) error {
+	defer l.kill()
+	var err error
+	if l.watch, err = newWatcher(); err != nil {
+		l.log.Warn("cannot watch for clients that leave early", "error", err)
+	}
+	l.setUserTimeout()
+	l.stamp(time.Now())
+	if l.h2 != nil {
+		l.h2.start()
+	}
+	swept := make(chan struct{})
+	go func() { defer close(swept); l.sweep() }()
+	stop := context.AfterFunc(ctx, func() {
+		l.draining.Store(true)
+		l.ln.Close()
+		l.attend()
+	})
+	defer stop()
+
+	err = l.accept()
+	if ctx.Err() == nil {
+		l.draining.Store(true)
+		l.ln.Close()
+	} else {
+		err = nil
+	}
+	l.drain()
+	<-swept
+	l.watch.close()
+	return err
+}
+
+// accept returns when the socket is closed or broken. A process that is out of descriptors gets some back by waiting.
+func (l *Listener) accept() error {
+	const longest = time.Second
+	for pause := time.Duration(0); ; {
+		nc, err := l.ln.Accept()
+		if err == nil {
+			pause = 0
+			l.serving.Go(func() { l.serve(nc) })
+			continue
+		}
+		var errno unix.Errno
+		if l.draining.Load() || !errors.As(err, &errno) || errno == unix.EBADF || errno == unix.EINVAL {
+			return err
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), longest)
+		l.log.Warn("cannot accept", "error", err, "pause", pause)
+		select {
+		case <-time.After(pause):
+		case <-l.life.Done():
+			return err
+		}
+	}
+}
+
+// drain waits for what is in flight, within its limit.
+func (l *Listener) drain() {
+	done := make(chan struct{})
+	go func() {
+		l.serving.Wait()
+		if l.h2 != nil {
+			l.h2.drain(l.life)
+		}
+		close(done)
+	}()
+	limit := time.NewTimer(l.opt.Drain)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+		l.log.Warn("requests cut, they took longer than the drain limit", "limit", l.opt.Drain)
+		l.kill()
+		l.interruptAll()
+		<-done
+	}
+	l.kill()
+}
+
+func (l *Listener) interruptAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		c.sock.Interrupt()
+	}
+}
+
+// setUserTimeout makes the kernel give up on a peer that acknowledges nothing. Accepted sockets inherit it, so it costs
+// nothing per connection; SO_KEEPALIVE is set by net on each.
+func (l *Listener) setUserTimeout() {
+	const limit = 60 * time.Second
+	s, ok := l.ln.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := s.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) {
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit.Milliseconds()))
+		})
+	}
+}
+
+// attend wakes the sweep from its rest.
+func (l *Listener) attend() {
+	if l.resting.Load() && l.resting.CompareAndSwap(true, false) {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// notFound is the answer for unknown hosts and paths when nobody gives a page.
+type notFound struct{}
+
+func (notFound) Serve(_ *forward.Request, w forward.ResponseWriter) {
+	const text = "404 Not Found\n"
+	fields := [...]forward.Field{{Name: []byte("Content-Type"), Value: []byte("text/plain; charset=utf-8")}}
+	if w.Head(404, fields[:], int64(len(text))) == nil {
+		w.Write([]byte(text))
+	}
+}

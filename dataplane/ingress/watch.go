@@ -1,0 +1,117 @@
+package ingress
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// watcher notices clients that leave while their request is served and nobody reads from them. It is an epoll of its
+// own that asks for nothing but the end of the peer's sending, so bytes that a client has sent ahead do not matter to
+// it. Only requests that take longer than a look of the sweep get here. The epoll is itself waited for by Go's poller:
+// no thread is spent on it.
+type watcher struct {
+	file *os.File
+	raw  syscall.RawConn
+
+	mu    sync.Mutex
+	next  int32
+	conns map[int32]*conn // by ticket: a descriptor may be another connection's a moment later, a ticket never is
+}
+
+func newWatcher() (*watcher, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	w := &watcher{file: os.NewFile(uintptr(fd), "epoll"), conns: make(map[int32]*conn)}
+	if w.raw, err = w.file.SyscallConn(); err != nil {
+		w.file.Close()
+		return nil, err
+	}
+	go w.run()
+	return w, nil
+}
+
+func (w *watcher) close() {
+	if w != nil {
+		w.file.Close()
+	}
+}
+
+// add watches c until remove. It holds the ticket's lock while the descriptor is in use, so remove can be sure.
+func (w *watcher) add(c *conn) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.ticket.Load() != 0 || c.gone {
+		return
+	}
+	w.next++
+	if w.next <= 0 {
+		w.next = 1
+	}
+	ticket := w.next
+	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: ticket}
+	added := false
+	c.sock.Control(func(fd uintptr) {
+		w.raw.Control(func(epfd uintptr) {
+			added = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, int(fd), &event) == nil
+		})
+	})
+	if added {
+		c.ticket.Store(ticket)
+		w.conns[ticket] = c
+	}
+}
+
+// remove ends the watch; gone says that the connection is about to be closed and must not be watched again.
+func (w *watcher) remove(c *conn, gone bool) {
+	if w == nil || !gone && c.ticket.Load() == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c.gone = c.gone || gone
+	if c.ticket.Load() == 0 {
+		return
+	}
+	delete(w.conns, c.ticket.Swap(0))
+	c.sock.Control(func(fd uintptr) {
+		w.raw.Control(func(epfd uintptr) { unix.EpollCtl(int(epfd), unix.EPOLL_CTL_DEL, int(fd), nil) })
+	})
+}
+
+// run tells connections that their clients have gone, until the watcher is closed.
+func (w *watcher) run() {
+	var events [64]unix.EpollEvent
+	for {
+		n := 0
+		err := w.raw.Read(func(fd uintptr) bool {
+			var err error
+			if n, err = unix.EpollWait(int(fd), events[:], 0); errors.Is(err, unix.EINTR) {
+				n = 0
+			}
+			return n != 0
+		})
+		if err != nil || n < 0 {
+			return
+		}
+		w.mu.Lock()
+		for _, e := range events[:n] {
+			if c := w.conns[e.Fd]; c != nil {
+				c.leave(errLeft)
+			}
+		}
+		w.mu.Unlock()
+	}
+}
