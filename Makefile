@@ -1,0 +1,75 @@
+# ancora's tasks. `make help` lists them. Nothing here needs root, gcc (but for race), protoc, buf, curl or .NET: tools are
+# built by exact version into .bin/ and stay out of go.mod, whose users would inherit their dependencies.
+
+BUF_VERSION         := v1.75.0
+GRPC_GEN_VERSION    := v1.6.2
+STATICCHECK_VERSION := v0.8.2
+
+export CGO_ENABLED ?= 0
+TOOLS   := $(CURDIR)/.bin
+BIN     := $(CURDIR)/bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+.PHONY: build
+build: ## build both programs into bin/
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./controlplane/cmd/ancora ./agent/cmd/ancora-agent
+
+$(TOOLS)/buf-$(BUF_VERSION):
+	GOBIN=$(TOOLS) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+	@mv $(TOOLS)/buf $@ && ln -sf $(notdir $@) $(TOOLS)/buf
+
+$(TOOLS)/protoc-gen-go-grpc-$(GRPC_GEN_VERSION):
+	GOBIN=$(TOOLS) go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(GRPC_GEN_VERSION)
+	@mv $(TOOLS)/protoc-gen-go-grpc $@ && ln -sf $(notdir $@) $(TOOLS)/protoc-gen-go-grpc
+
+$(TOOLS)/staticcheck-$(STATICCHECK_VERSION):
+	GOBIN=$(TOOLS) go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@mv $(TOOLS)/staticcheck $@ && ln -sf $(notdir $@) $(TOOLS)/staticcheck
+
+# The version of protoc-gen-go is the one of the protobuf module in go.mod.
+$(TOOLS)/protoc-gen-go: go.mod
+	GOBIN=$(TOOLS) go install google.golang.org/protobuf/cmd/protoc-gen-go
+	@touch $@
+
+BUF := PATH="$(TOOLS):$$PATH" $(TOOLS)/buf-$(BUF_VERSION)
+
+.PHONY: generate
+generate: $(TOOLS)/buf-$(BUF_VERSION) $(TOOLS)/protoc-gen-go-grpc-$(GRPC_GEN_VERSION) $(TOOLS)/protoc-gen-go ## make the Go code of the protos
+	$(BUF) generate --template proto/buf.gen.yaml
+
+.PHONY: generate-check
+generate-check: generate ## fail when the committed Go code is not what the protos give
+	@git diff --exit-code -- proto || { echo "proto: generated code is not up to date: run make generate"; exit 1; }
+
+.PHONY: lint
+lint: $(TOOLS)/buf-$(BUF_VERSION) $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ## format, vet, staticcheck, buf lint
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt: these files are not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	$(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ./...
+	$(BUF) lint
+	@$(BUF) format -d --exit-code >/dev/null || { echo "buf: run buf format -w"; exit 1; }
+
+.PHONY: breaking
+breaking: $(TOOLS)/buf-$(BUF_VERSION) ## compare the protos with what was promised in proto/baseline.binpb
+	@if [ -f proto/baseline.binpb ]; then $(BUF) breaking --against proto/baseline.binpb; else echo "breaking: nothing is promised yet"; fi
+
+.PHONY: test
+test: build ## everything a change must pass
+	ANCORA_BIN=$(BIN) go test -count=1 ./...
+
+.PHONY: race
+race: build ## the same under the race detector; needs gcc
+	ANCORA_BIN=$(BIN) CGO_ENABLED=1 go test -race -count=1 ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@sh tests/fuzz.sh $(FUZZTIME)
+
+.PHONY: check
+check: lint generate-check breaking race fuzz ## the one gate
