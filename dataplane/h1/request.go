@@ -44,12 +44,18 @@ func SkipEmptyLine(buf []byte) (n int, incomplete bool) {
 	return 0, false
 }
 
-// CheckFirst refuses what cannot become a request, before a whole head has come: another protocol on this port.
-func CheckFirst(buf []byte) error {
+// Check looks at the beginning of a head that is not complete, and refuses what can no longer become a request: another
+// protocol on this port, or a malformed first line (HTTP/0.9 has nothing else). Settled says that there is no more to
+// learn from it.
+func Check(buf []byte) (settled bool, err error) {
 	if len(buf) > 0 && !isToken(buf[0]) {
-		return errFirstByte
+		return true, errFirstByte
 	}
-	return nil
+	line, _ := cutLine(buf)
+	if line == nil {
+		return false, nil
+	}
+	return true, new(Request).parseLine(line)
 }
 
 // Parse reads a head that Boundary has found: all bytes up to and with its empty line.

@@ -113,9 +113,7 @@ func (t *turn) readHead() error {
 			return err
 		}
 	}
-	if err := h1.CheckFirst((*t.buf)[t.r:t.w]); err != nil {
-		return err
-	}
+	settled := false
 	for next := 0; ; {
 		end, from, err := h1.Boundary((*t.buf)[t.r:t.w], next)
 		if err != nil {
@@ -131,6 +129,11 @@ func (t *turn) readHead() error {
 			return t.head.Parse(head)
 		}
 		next = from
+		if !settled {
+			if settled, err = h1.Check((*t.buf)[t.r:t.w]); err != nil {
+				return err
+			}
+		}
 		if err := t.more(); err != nil {
 			return err
 		}
