@@ -1,0 +1,87 @@
+// Package site is the model of a site: where it runs, where it is reached, which applications it has. It is a leaf of
+// plain structs that both planes share, so that what a controller accepts is what a host runs.
+package site
+
+import "time"
+
+// Site is what an operator configures.
+type Site struct {
+	// Name is an RFC 1123 label.
+	Name   string
+	Labels map[string]string
+	// Placement says on which hosts the site runs.
+	Placement Placement
+	// Bindings has at least one entry.
+	Bindings []Binding
+	// Applications has at least one entry; their paths differ without regard to case.
+	Applications []Application
+	// CreateTime decides between two sites that claim one hostname and path: the older keeps it.
+	CreateTime time.Time
+	// Revision is 0 for a site that comes from a file.
+	Revision int64
+}
+
+// Placement picks hosts by their labels.
+type Placement struct {
+	// Hosts is a selector, or `all`.
+	Hosts string
+}
+
+// Binding is a listener's name and the hostnames the site answers to there.
+type Binding struct {
+	Listener string
+	// Hostnames are exact DNS names; none means every Host that no other site claims on the listener.
+	Hostnames []string
+}
+
+// Application is one process configuration under a path of a site. What is nil or empty comes from web.config, then from
+// the defaults of Limits.
+type Application struct {
+	// Path is `/`, or begins with a slash and does not end with one.
+	Path string
+	// Root is an absolute folder on the host.
+	Root string
+	// User is whom the process runs as; empty is the policy's default.
+	User string
+	// Profile says by which variables the application learns its port; empty is ProfileASPNETCore.
+	Profile Profile
+	// Command is program and arguments, without a shell; empty is what web.config or the folder says.
+	Command []string
+	Env     []Variable
+	// Start is empty for StartOnRequest.
+	Start StartMode
+	// StartupTimeLimit is how long an instance may take until it listens.
+	StartupTimeLimit *time.Duration
+	// ShutdownTimeLimit is how long an instance may take to end before it is killed.
+	ShutdownTimeLimit *time.Duration
+	// RequestTimeout is inactivity for each read or write, not a total (FWD-30); 0 is no limit.
+	RequestTimeout *time.Duration
+	// RapidFailsPerMinute is how many failures a rolling minute may hold (RFP-9); 0 refuses after the first.
+	RapidFailsPerMinute *uint32
+	// DisableStartUpErrorPage answers a failed start with a plain 502 (ERR-4).
+	DisableStartUpErrorPage *bool
+}
+
+// Variable is one environment variable. Names differ without regard to case and are passed as spelled; an empty value is
+// passed as empty.
+type Variable struct{ Name, Value string }
+
+// Profile is the set of variables an application is told its port and surroundings by.
+type Profile string
+
+const (
+	// ProfileASPNETCore sets the variables of the ASP.NET Core Module and ASPNETCORE_URLS.
+	ProfileASPNETCore Profile = "aspnetcore"
+	// ProfileGeneric sets PORT, HTTP_PLATFORM_PORT and ASPNETCORE_URLS, for any other program.
+	ProfileGeneric Profile = "generic"
+)
+
+// StartMode says when the first instance starts.
+type StartMode string
+
+const (
+	// StartOnRequest starts an instance when the first request comes.
+	StartOnRequest StartMode = "onRequest"
+	// StartAlways keeps an instance running.
+	StartAlways StartMode = "always"
+)

@@ -1,0 +1,124 @@
+package site
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func good() *Site {
+	return &Site{Name: "shop", Placement: Placement{Hosts: "role=web"}, Bindings: []Binding{{Listener: "http", Hostnames: []string{"shop.example.com"}}},
+		Applications: []Application{{Path: "/", Root: "/srv/shop"}}}
+}
+
+func TestValidate(t *testing.T) {
+	second := 1500 * time.Millisecond
+	hour := 2 * time.Hour
+	many := uint32(101)
+	for name, c := range map[string]struct {
+		change func(*Site)
+		want   []string
+	}{
+		"good":              {func(*Site) {}, nil},
+		"name":              {func(s *Site) { s.Name = "Shop" }, []string{"name"}},
+		"no name":           {func(s *Site) { s.Name = "" }, []string{"name"}},
+		"label":             {func(s *Site) { s.Labels = map[string]string{"team": "a b"} }, []string{"labels.team"}},
+		"no placement":      {func(s *Site) { s.Placement.Hosts = "" }, []string{"placement.hosts"}},
+		"selector":          {func(s *Site) { s.Placement.Hosts = "role in web" }, []string{"placement.hosts"}},
+		"no binding":        {func(s *Site) { s.Bindings = nil }, []string{"bindings"}},
+		"listener":          {func(s *Site) { s.Bindings[0].Listener = "" }, []string{"bindings[0].listener"}},
+		"hostname":          {func(s *Site) { s.Bindings[0].Hostnames = []string{"a:80"} }, []string{"bindings[0].hostnames[0]"}},
+		"wildcard":          {func(s *Site) { s.Bindings[0].Hostnames = []string{"*.a.b"} }, []string{"bindings[0].hostnames[0]"}},
+		"hostname twice":    {func(s *Site) { s.Bindings[0].Hostnames = []string{"a.b", "A.b"} }, []string{"bindings[0].hostnames[1]"}},
+		"default twice":     {func(s *Site) { s.Bindings = []Binding{{Listener: "http"}, {Listener: "http"}} }, []string{"bindings[1]"}},
+		"no application":    {func(s *Site) { s.Applications = nil }, []string{"applications"}},
+		"relative root":     {func(s *Site) { s.Applications[0].Root = "srv" }, []string{"applications[0].root"}},
+		"unclean root":      {func(s *Site) { s.Applications[0].Root = "/srv/../etc" }, []string{"applications[0].root"}},
+		"path":              {func(s *Site) { s.Applications[0].Path = "/a/" }, []string{"applications[0].path"}},
+		"path twice":        {func(s *Site) { s.Applications = append(s.Applications, s.Applications[0]) }, []string{"applications[1].path"}},
+		"profile":           {func(s *Site) { s.Applications[0].Profile = "node" }, []string{"applications[0].profile"}},
+		"start":             {func(s *Site) { s.Applications[0].Start = "never" }, []string{"applications[0].start"}},
+		"half seconds":      {func(s *Site) { s.Applications[0].StartupTimeLimit = &second }, []string{"applications[0].ready.timeout"}},
+		"too long":          {func(s *Site) { s.Applications[0].ShutdownTimeLimit = &hour }, []string{"applications[0].stop.timeout"}},
+		"rapid fails":       {func(s *Site) { s.Applications[0].RapidFailsPerMinute = &many }, []string{"applications[0].rapidFailsPerMinute"}},
+		"loader variable":   {func(s *Site) { s.Applications[0].Env = []Variable{{"ld_preload", "x"}} }, []string{"applications[0].env.ld_preload"}},
+		"variable twice":    {func(s *Site) { s.Applications[0].Env = []Variable{{"A", "x"}, {"a", ""}} }, []string{"applications[0].env.a"}},
+		"empty program":     {func(s *Site) { s.Applications[0].Command = []string{""} }, []string{"applications[0].command[0]"}},
+		"all that is wrong": {func(s *Site) { s.Name, s.Bindings, s.Applications = "", nil, nil }, []string{"name", "bindings", "applications"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := good()
+			c.change(s)
+			var got []string
+			for _, p := range s.Validate() {
+				got = append(got, p.Path)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("problems at %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestSelector(t *testing.T) {
+	web := map[string]string{"role": "web", "ring": "1"}
+	for _, c := range []struct {
+		text  string
+		match bool
+	}{
+		{"", false}, {"all", true}, {"role=web", true}, {"role==web", true}, {"role=db", false}, {"role!=db", true}, {"zone!=a", true},
+		{"role in (db, web)", true}, {"ring notin (1,2)", false}, {"role", true}, {"zone", false}, {"!zone", true}, {"!role", false},
+		{"role=web,ring in (1,2)", true}, {"role=web,ring=2", false},
+	} {
+		s, err := ParseSelector(c.text)
+		if err != nil {
+			t.Fatalf("%q: %v", c.text, err)
+		}
+		if s.Matches(web) != c.match {
+			t.Errorf("%q matches: %v, want %v", c.text, !c.match, c.match)
+		}
+	}
+	for _, text := range []string{",", "role=web,", "role in web", "role in (a", "=a", "a b", "role=web,all", "a=b c", "!"} {
+		if _, err := ParseSelector(text); err == nil {
+			t.Errorf("%q is accepted", text)
+		}
+	}
+}
+
+func FuzzSelector(f *testing.F) {
+	for _, seed := range []string{"", "all", "a=b,c in (d,e),!f", "a notin (b)", "((,)", "a!=b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseSelector(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseSelector(s.String())
+		if err != nil || again.String() != s.String() {
+			t.Errorf("%q prints %q, which reads as %q, %v", text, s, again, err)
+		}
+	})
+}
+
+func TestCompare(t *testing.T) {
+	old := Application{Path: "/", Root: "/a"}
+	minute := time.Minute
+	for name, c := range map[string]struct {
+		change func(*Application)
+		want   Change
+	}{
+		"same":    {func(*Application) {}, ChangeNone},
+		"timeout": {func(a *Application) { a.RequestTimeout = &minute }, ChangeRoutes},
+		"env":     {func(a *Application) { a.Env = []Variable{{"A", "b"}} }, ChangeSwap},
+		"root":    {func(a *Application) { a.Root = "/b" }, ChangeSwap},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := old
+			c.change(&changed)
+			if got := Compare(&old, &changed); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}

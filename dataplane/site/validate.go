@@ -1,0 +1,276 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const (
+	maxBindings     = 64
+	maxHostnames    = 256
+	maxApplications = 64
+	maxVariables    = 1024
+	maxArguments    = 1024
+)
+
+// Validate says all that is wrong at once, or nil.
+func (s *Site) Validate() Problems {
+	c := &check{}
+	c.label("name", s.Name)
+	for _, key := range sortedKeys(s.Labels) {
+		c.failed("labels."+key, validLabelPair(key, s.Labels[key]))
+	}
+	if s.Placement.Hosts == "" {
+		c.add("placement.hosts", "is missing: a selector like role=web, or all")
+	} else if _, err := ParseSelector(s.Placement.Hosts); err != nil {
+		c.add("placement.hosts", "%v", err)
+	}
+	c.bindings(s.Bindings)
+	c.applications(s.Applications)
+	return c.problems
+}
+
+type check struct{ problems Problems }
+
+func (c *check) add(path, format string, args ...any) {
+	c.problems = append(c.problems, Problem{path, fmt.Sprintf(format, args...)})
+}
+
+func (c *check) failed(path string, err error) {
+	if err != nil {
+		c.add(path, "%v", err)
+	}
+}
+
+func (c *check) label(path, value string) {
+	if value == "" {
+		c.add(path, "is missing")
+		return
+	}
+	c.failed(path, ValidLabel(value))
+}
+
+func (c *check) bindings(bindings []Binding) {
+	if len(bindings) == 0 {
+		c.add("bindings", "is missing: at least one {listener: http}")
+	}
+	if len(bindings) > maxBindings {
+		c.add("bindings", "%d entries, at most %d are allowed", len(bindings), maxBindings)
+		return
+	}
+	seen := map[string]string{}
+	for i, b := range bindings {
+		at := fmt.Sprintf("bindings[%d]", i)
+		c.label(at+".listener", b.Listener)
+		if len(b.Hostnames) > maxHostnames {
+			c.add(at+".hostnames", "%d entries, at most %d are allowed", len(b.Hostnames), maxHostnames)
+			continue
+		}
+		names := b.Hostnames
+		if len(names) == 0 {
+			names = []string{""}
+		}
+		for j, name := range names {
+			where := at
+			if name != "" || len(b.Hostnames) > 0 {
+				where = fmt.Sprintf("%s.hostnames[%d]", at, j)
+				c.failed(where, validHostname(name))
+			}
+			key := b.Listener + " " + strings.ToLower(name)
+			if first, twice := seen[key]; twice {
+				c.add(where, "%q stands in %s already", name, first)
+			}
+			seen[key] = where
+		}
+	}
+}
+
+func (c *check) applications(applications []Application) {
+	if len(applications) == 0 {
+		c.add("applications", "is missing: at least one {root: /folder}")
+	}
+	if len(applications) > maxApplications {
+		c.add("applications", "%d entries, at most %d are allowed", len(applications), maxApplications)
+		return
+	}
+	seen := map[string]int{}
+	for i := range applications {
+		a, at := &applications[i], fmt.Sprintf("applications[%d]", i)
+		c.failed(at+".path", validPath(a.Path))
+		if first, twice := seen[strings.ToLower(a.Path)]; twice {
+			c.add(at+".path", "%q is the path of applications[%d] already; paths differ without regard to case", a.Path, first)
+		} else {
+			seen[strings.ToLower(a.Path)] = i
+		}
+		c.application(at, a)
+	}
+}
+
+func (c *check) application(at string, a *Application) {
+	c.failed(at+".root", validRoot(a.Root))
+	c.failed(at+".user", validUser(a.User))
+	if a.Profile != "" && a.Profile != ProfileASPNETCore && a.Profile != ProfileGeneric {
+		c.add(at+".profile", "%q is not known: aspnetcore or generic", a.Profile)
+	}
+	if a.Start != "" && a.Start != StartOnRequest && a.Start != StartAlways {
+		c.add(at+".start", "%q is not known: onRequest or always", a.Start)
+	}
+	c.command(at+".command", a.Command)
+	c.environment(at+".env", a.Env)
+	limits := TheLimits()
+	c.duration(at+".ready.timeout", a.StartupTimeLimit, limits.StartupTimeLimit)
+	c.duration(at+".stop.timeout", a.ShutdownTimeLimit, limits.ShutdownTimeLimit)
+	c.duration(at+".requestTimeout", a.RequestTimeout, limits.RequestTimeout)
+	if n := a.RapidFailsPerMinute; n != nil && !limits.RapidFailsPerMinute.Contains(int64(*n)) {
+		c.add(at+".rapidFailsPerMinute", "%d is not in %d to %d", *n, limits.RapidFailsPerMinute.Min, limits.RapidFailsPerMinute.Max)
+	}
+}
+
+func (c *check) command(at string, command []string) {
+	if len(command) > maxArguments {
+		c.add(at, "%d entries, at most %d are allowed", len(command), maxArguments)
+	}
+	for i, part := range command {
+		if i == 0 && part == "" {
+			c.add(at+"[0]", "is empty: the program to start")
+		}
+		if strings.ContainsRune(part, 0) {
+			c.add(fmt.Sprintf("%s[%d]", at, i), "holds a NUL character")
+		}
+	}
+}
+
+func (c *check) environment(at string, env []Variable) {
+	if len(env) > maxVariables {
+		c.add(at, "%d entries, at most %d are allowed", len(env), maxVariables)
+		return
+	}
+	seen := map[string]bool{}
+	for _, v := range env {
+		where := at + "." + v.Name
+		c.failed(where, ValidVariable(v.Name))
+		if strings.ContainsRune(v.Value, 0) {
+			c.add(where, "its value holds a NUL character")
+		}
+		if upper := strings.ToUpper(v.Name); seen[upper] {
+			c.add(where, "stands twice; names differ without regard to case")
+		} else {
+			seen[upper] = true
+		}
+	}
+}
+
+func (c *check) duration(at string, d *time.Duration, limit Limit) {
+	if d == nil {
+		return
+	}
+	if *d%time.Second != 0 || !limit.Contains(int64(*d/time.Second)) {
+		c.add(at, "%v is not in %ds to %ds in whole seconds", *d, limit.Min, limit.Max)
+	}
+}
+
+// ValidLabel checks an RFC 1123 label: 1 to 63 of a-z, 0-9 and -, a letter or digit at both ends.
+func ValidLabel(s string) error {
+	if len(s) == 0 || len(s) > 63 {
+		return fmt.Errorf("%q is not 1 to 63 characters long", s)
+	}
+	for i := range len(s) {
+		ch := s[i]
+		alnum := ch >= 'a' && ch <= 'z' || ch >= '0' && ch <= '9'
+		if !alnum && (ch != '-' || i == 0 || i == len(s)-1) {
+			return fmt.Errorf("%q is not a name: a-z, 0-9 and - are allowed, a letter or digit at both ends", s)
+		}
+	}
+	return nil
+}
+
+// ValidVariable checks the name of an environment variable: anything but `=` and NUL, and none by which a loader or a
+// shell would run foreign code.
+func ValidVariable(name string) error {
+	switch {
+	case name == "":
+		return errors.New("the name of a variable is empty")
+	case strings.ContainsAny(name, "=\x00"):
+		return fmt.Errorf("%q: a variable's name has no = and no NUL", name)
+	case strings.EqualFold(name, "PATH"), len(name) >= 3 && strings.EqualFold(name[:3], "LD_"):
+		return fmt.Errorf("%q may not be set: PATH and LD_* decide which code is loaded", name)
+	}
+	return nil
+}
+
+func validHostname(name string) error {
+	if name == "" {
+		return errors.New("is empty")
+	}
+	if strings.HasPrefix(name, "*") {
+		return fmt.Errorf("%q: wildcard hostnames are not supported yet", name)
+	}
+	if len(name) > 253 {
+		return fmt.Errorf("%q is longer than 253 characters", name)
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if ValidLabel(strings.ToLower(label)) != nil {
+			return fmt.Errorf("%q is not a DNS name (other alphabets in their xn-- form, no port)", name)
+		}
+	}
+	return nil
+}
+
+func validPath(p string) error {
+	switch {
+	case p == "/":
+		return nil
+	case !strings.HasPrefix(p, "/"):
+		return fmt.Errorf("%q does not begin with /", p)
+	case strings.HasSuffix(p, "/"):
+		return fmt.Errorf("%q ends with /", p)
+	case len(p) > 1024:
+		return errors.New("is longer than 1024 characters")
+	case path.Clean(p) != p:
+		return fmt.Errorf("%q has an empty, . or .. segment", p)
+	case strings.ContainsFunc(p, func(r rune) bool {
+		return r == '\\' || r == '?' || r == '#' || r == '%' || r == '*' || unicode.IsControl(r) || unicode.IsSpace(r)
+	}):
+		return fmt.Errorf("%q holds a character that is not allowed in a path", p)
+	}
+	return nil
+}
+
+func validRoot(root string) error {
+	switch {
+	case root == "":
+		return errors.New("is missing: the application's folder on the host")
+	case !path.IsAbs(root):
+		return fmt.Errorf("%q is not absolute", root)
+	case strings.ContainsRune(root, 0):
+		return errors.New("holds a NUL character")
+	case path.Clean(root) != root:
+		return fmt.Errorf("%q is not clean: %q is meant", root, path.Clean(root))
+	case root == "/":
+		return errors.New("the whole file system cannot be an application")
+	case len(root) > 4096:
+		return errors.New("is longer than 4096 characters")
+	}
+	return nil
+}
+
+func validUser(user string) error {
+	if len(user) > 256 || strings.ContainsFunc(user, func(r rune) bool { return r == ':' || r == '/' || unicode.IsControl(r) || unicode.IsSpace(r) }) {
+		return fmt.Errorf("%q is not the name of a user", user)
+	}
+	return nil
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
