@@ -3,6 +3,7 @@
 package route
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sort"
@@ -49,8 +50,9 @@ func New(entries []Entry) (*Table, error) {
 	t := &Table{listeners: make(map[string]hosts)}
 	var problems []error
 	for i, e := range entries {
-		if !strings.HasPrefix(e.Path, "/") || e.Door == nil {
-			problems = append(problems, fmt.Errorf("route: entry %d: path %q, door %v", i, e.Path, e.Door != nil))
+		path, err := prefix(e.Path)
+		if err != nil || e.Door == nil {
+			problems = append(problems, fmt.Errorf("route: entry %d: path %q: %w", i, e.Path, cmp.Or(err, errNoDoor)))
 			continue
 		}
 		names := t.listeners[e.Listener]
@@ -59,7 +61,6 @@ func New(entries []Entry) (*Table, error) {
 			t.listeners[e.Listener] = names
 		}
 		name := strings.ToLower(strings.TrimSuffix(e.Hostname, "."))
-		path := strings.ToLower(strings.TrimRight(e.Path, "/"))
 		if first, taken := find(names[name], path); taken {
 			problems = append(problems, &Conflict{First: first, Second: i, Entry: e})
 			continue
@@ -72,6 +73,29 @@ func New(entries []Entry) (*Table, error) {
 		}
 	}
 	return t, errors.Join(problems...)
+}
+
+var errNoDoor = errors.New("route: no door")
+
+// prefix is the spelling of an application's path that requests are compared with: normalised like theirs, in lower
+// case. A site may write what a client has to encode, such as a space or an umlaut.
+func prefix(path string) (string, error) {
+	var target []byte
+	for _, c := range []byte(path) {
+		if c <= ' ' || c >= 0x7f || c == '?' || c == '#' {
+			target = fmt.Appendf(target, "%%%02X", c)
+		} else {
+			target = append(target, c)
+		}
+	}
+	if len(target) == 0 {
+		return "", ErrByte
+	}
+	normal, _, err := Normalise(nil, target)
+	for i, c := range normal {
+		normal[i] = lower(c)
+	}
+	return strings.TrimRight(string(normal), "/"), err
 }
 
 func find(list []application, path string) (index int, ok bool) {
