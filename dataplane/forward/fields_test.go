@@ -1,0 +1,138 @@
+package forward
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/ancora-fleet/ancora/dataplane/h1"
+)
+
+func crlf(s string) string { return strings.ReplaceAll(strings.TrimPrefix(s, "\n"), "\n", "\r\n") }
+
+// parsed makes a request of a head, as ingress does.
+func parsed(head string) (*Request, error) {
+	var h h1.Request
+	if err := h.Parse([]byte(head)); err != nil {
+		return nil, err
+	}
+	return &Request{
+		Method: h.Method, Path: h.Target, Host: h.Host, Fields: h.Fields, ContentLength: h.Length,
+		Upgrade: h.Upgrade, Expect100: h.Expect, Client: netip.MustParseAddrPort("192.0.2.1:4711"),
+	}, nil
+}
+
+// TestRequestHead shows what the application gets, byte for byte (FWD-1 to FWD-9).
+func TestRequestHead(t *testing.T) {
+	const forwarded = "X-Forwarded-For: 192.0.2.1:4711\nX-Forwarded-Proto: http\n"
+	const tail = "MS-ASPNETCORE-TOKEN: t0ken\n" + forwarded + "\n"
+	tests := []struct{ name, head, want string }{
+		{"order and spelling are kept", "GET /a?b HTTP/1.1\nhost: x\nB: 2\na:1\n\n",
+			"GET /a?b HTTP/1.1\nHost: x\nB: 2\na: 1\n" + tail},
+		{"authority of the target", "GET http://y/p HTTP/1.1\nHost: x\n\n", "GET /p HTTP/1.1\nHost: y\n" + tail},
+		{"hop by hop", "GET / HTTP/1.1\nHost: x\nConnection: keep-alive\nKeep-Alive: 1\nProxy-Connection: a\nTE: trailers\nTrailer: a\nUpgrade: h2c\nHTTP2-Settings: a\n\n",
+			"GET / HTTP/1.1\nHost: x\n" + tail},
+		{"nominated", "GET / HTTP/1.1\nHost: x\nConnection: close, b\nB: 1\nBc: 2\nConnection: c\nC: 3\n\n",
+			"GET / HTTP/1.1\nHost: x\nBc: 2\n" + tail},
+		{"everything of IIS", "GET / HTTP/1.1\nHost: x\nMS-ASPNETCORE-EVENT: shutdown\nms-aspnetcore-token: forged\nMS_ASPNETCORE_TOKEN: forged\nMS-ASPNETCORE: a\nMS-ASPNETCORE-CLIENTCERT: a\nMS-ASPNETCORE-WINAUTHTOKEN: a\nmS-ASPNETCORE-f: a\nMS-ASPNETCOR: kept\n\n",
+			"GET / HTTP/1.1\nHost: x\nMS-ASPNETCOR: kept\n" + tail},
+		{"our fields cannot be nominated away", "GET / HTTP/1.1\nHost: x\nConnection: MS-ASPNETCORE-TOKEN, X-Forwarded-Proto, X-Forwarded-For\nX-Forwarded-For: 6.6.6.6\n\n",
+			"GET / HTTP/1.1\nHost: x\n" + tail},
+		{"forwarded fields are appended to, in one", "GET / HTTP/1.1\nHost: x\nX-Forwarded-For: 1.1.1.1\nx-forwarded-for: 2.2.2.2:5, 3.3.3.3\nX-Forwarded-Proto: https\nX-Forwarded-For:\n\n",
+			"GET / HTTP/1.1\nHost: x\nMS-ASPNETCORE-TOKEN: t0ken\nX-Forwarded-For: 1.1.1.1, 2.2.2.2:5, 3.3.3.3, 192.0.2.1:4711\nX-Forwarded-Proto: https, http\n\n"},
+		{"other spellings of ours", "GET / HTTP/1.1\nHost: x\nX_Forwarded_For: 6.6.6.6\nX-Forwarded_Proto: https\nContent_Length: 5\nTransfer_Encoding: chunked\n\n",
+			"GET / HTTP/1.1\nHost: x\n" + tail},
+		{"what passes", "GET / HTTP/1.1\nHost: x\nAuthorization: a\nProxy-Authorization: b\nX-Forwarded-Host: c\nX-Original-For: d\nForwarded: e\n\n",
+			"GET / HTTP/1.1\nHost: x\nAuthorization: a\nProxy-Authorization: b\nX-Forwarded-Host: c\nX-Original-For: d\nForwarded: e\n" + tail},
+		{"POST without a body", "POST / HTTP/1.1\nHost: x\n\n", "POST / HTTP/1.1\nHost: x\nContent-Length: 0\n" + tail},
+		{"chunked", "GET / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n", "GET / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n" + tail},
+		{"length", "PUT / HTTP/1.1\nHost: x\nContent-Length: 007\n\n", "PUT / HTTP/1.1\nHost: x\nContent-Length: 7\n" + tail},
+		{"websocket", "GET / HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: WebSocket\nSec-WebSocket-Extensions: permessage-deflate\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n",
+			"GET / HTTP/1.1\nHost: x\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nConnection: Upgrade\nUpgrade: websocket\n" + tail},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := parsed(crlf(tt.head))
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, _ := appendRequest(nil, r, &Options{Token: "t0ken"})
+			if got := strings.ReplaceAll(string(head), "\r\n", "\n"); got != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestForwardedAddress(t *testing.T) {
+	for client, want := range map[string]string{
+		"192.0.2.1:80": "192.0.2.1:80", "[::1]:51234": "[::1]:51234", "[::ffff:192.0.2.1]:1": "192.0.2.1:1", "[fe80::1%eth0]:1": "[fe80::1]:1",
+	} {
+		r := &Request{Client: netip.MustParseAddrPort(client), Secure: true}
+		want = "X-Forwarded-For: " + want + "\r\nX-Forwarded-Proto: https\r\n"
+		if got := string(appendForwarded(nil, r, false)); got != want {
+			t.Errorf("%s: %q", client, got)
+		}
+	}
+}
+
+func TestAnswerFields(t *testing.T) {
+	const token = "0123456789abcdef"
+	head := crlf("HTTP/1.1 200 OK\nServer: Kestrel\nDate: today\nTransfer-Encoding: chunked\nConnection: close, x-hop\nKeep-Alive: timeout=5\n" +
+		"X-Hop: 1\nSet-Cookie: a\nSet-Cookie: b\nTrailer: x\nMS-ASPNETCORE-TOKEN: a\nms_aspnetcore_x: a\nX-Echo: <" + token + ">\nX-Part: " + token[1:] + "\nProxy-Authenticate: Basic\n\n")
+	var a h1.Response
+	if err := a.Parse([]byte(head)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range filterAnswer(&a, token) {
+		got = append(got, string(f.Name)+": "+string(f.Value))
+	}
+	want := "Server: Kestrel|Set-Cookie: a|Set-Cookie: b|X-Part: 123456789abcdef|Proxy-Authenticate: Basic"
+	if s := strings.Join(got, "|"); s != want {
+		t.Errorf("got  %s\nwant %s", s, want)
+	}
+}
+
+// FuzzRequestHead: what the application gets is a strict head with the same meaning, forwarding it once more changes
+// nothing but what we add, and no client can say anything in our name.
+func FuzzRequestHead(f *testing.F) {
+	for _, seed := range []string{
+		"GET /a HTTP/1.1\nHost: x\nConnection: MS-ASPNETCORE-TOKEN\nMS-ASPNETCORE-TOKEN: forged\n\n",
+		"POST / HTTP/1.1\nHost: x\nX-Forwarded-For: 6.6.6.6\nContent-Length: 5\n\n",
+		"POST / HTTP/1.1\nHost: x\nms_aspnetcore_event: shutdown\nTransfer-Encoding: chunked\n\n",
+	} {
+		f.Add(crlf(seed))
+	}
+	f.Fuzz(func(t *testing.T, head string) {
+		r, err := parsed(head)
+		if err != nil || len(r.Path) == 0 || len(r.Host) == 0 {
+			return
+		}
+		out, _ := appendRequest(nil, r, &Options{Token: "t0ken"})
+		var h h1.Request
+		if err := h.Parse(out); err != nil {
+			if len(r.Fields) > h1.MaxFields-5 {
+				return // ours make it too many
+			}
+			t.Fatalf("%q: %v", out, err)
+		}
+		if !bytes.Equal(h.Method, r.Method) || !bytes.Equal(h.Target, r.Path) || !bytes.Equal(h.Host, r.Host) || h.Length != r.ContentLength || h.Close {
+			t.Fatalf("%q became %q", head, out)
+		}
+		ours := 0
+		for _, f := range h.Fields {
+			if bytes.EqualFold(f.Name, []byte("X-Forwarded-For")) && !bytes.HasSuffix(f.Value, []byte("192.0.2.1:4711")) {
+				t.Fatalf("the client is not last: %q", f.Value)
+			}
+			name := bytes.ReplaceAll(bytes.ToUpper(f.Name), []byte("_"), []byte("-"))
+			if bytes.HasPrefix(name, []byte("MS-ASPNETCORE")) {
+				ours++
+			}
+		}
+		if ours != 1 {
+			t.Fatalf("%d fields of ours in %q", ours, out)
+		}
+	})
+}
