@@ -144,6 +144,9 @@ func fold(name []byte, ours string) bool {
 // dropsRequest says what of the client's never passes: what is about its connection to us, what we write ourselves,
 // and everything that only IIS may say (FWD-2, FWD-9).
 func dropsRequest(name []byte, upgrade bool) bool {
+	if isOurs(name) {
+		return true
+	}
 	switch len(name) {
 	case 2:
 		return fold(name, "TE")
@@ -158,21 +161,21 @@ func dropsRequest(name []byte, upgrade bool) bool {
 	case 14:
 		return fold(name, "Content-Length") || fold(name, "HTTP2-Settings")
 	case 15:
-		return fold(name, "X-Forwarded-For") || isOurs(name)
+		return fold(name, "X-Forwarded-For")
 	case 16:
-		return fold(name, "Proxy-Connection") || isOurs(name)
+		return fold(name, "Proxy-Connection")
 	case 17:
-		return fold(name, "Transfer-Encoding") || fold(name, "X-Forwarded-Proto") || isOurs(name)
+		return fold(name, "Transfer-Encoding") || fold(name, "X-Forwarded-Proto")
 	case 24:
-		return upgrade && fold(name, "Sec-WebSocket-Extensions") || isOurs(name)
+		return upgrade && fold(name, "Sec-WebSocket-Extensions")
 	}
-	return isOurs(name)
+	return false
 }
 
 // isOurs matches everything that starts with MS-ASPNETCORE, the bare name included.
 func isOurs(name []byte) bool {
 	const prefix = "MS-ASPNETCORE"
-	return len(name) >= len(prefix) && fold(name[:len(prefix)], prefix)
+	return len(name) >= len(prefix) && name[0]|0x20 == 'm' && fold(name[:len(prefix)], prefix)
 }
 
 // nominated reports whether a Connection field names anything but the three options that mean the connection itself.
@@ -232,6 +235,9 @@ func filterAnswer(a *h1.Response, token string) []Field {
 }
 
 func dropsAnswer(name []byte) bool {
+	if isOurs(name) {
+		return true
+	}
 	switch len(name) {
 	case 2:
 		return fold(name, "TE")
@@ -244,13 +250,13 @@ func dropsAnswer(name []byte) bool {
 	case 14:
 		return fold(name, "Content-Length")
 	case 16:
-		return fold(name, "Proxy-Connection") || isOurs(name)
+		return fold(name, "Proxy-Connection")
 	case 17:
-		return fold(name, "Transfer-Encoding") || isOurs(name)
+		return fold(name, "Transfer-Encoding")
 	case 24:
-		return fold(name, "Sec-WebSocket-Extensions") || isOurs(name)
+		return fold(name, "Sec-WebSocket-Extensions")
 	}
-	return isOurs(name)
+	return false
 }
 
 // leaks reports whether a value shows the token, in any surroundings.
