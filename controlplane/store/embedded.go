@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -93,7 +94,8 @@ func (e *Embedded) Run(ctx context.Context) error {
 	if e.short != "" {
 		defer os.RemoveAll(e.short)
 	}
-	config, err := e.etcdConfig()
+	var stopping atomic.Bool
+	config, err := e.etcdConfig(&stopping)
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,10 @@ func (e *Embedded) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start etcd: %w", err)
 	}
-	defer server.Close()
+	defer func() {
+		stopping.Store(true)
+		server.Close()
+	}()
 	timer := time.NewTimer(startLimit)
 	defer timer.Stop()
 	select {
@@ -129,16 +134,17 @@ func (e *Embedded) Run(ctx context.Context) error {
 	}
 }
 
-func (e *Embedded) etcdConfig() (*embed.Config, error) {
+func (e *Embedded) etcdConfig(stopping *atomic.Bool) (*embed.Config, error) {
 	c := embed.NewConfig()
 	c.Name = "ancora"
 	c.Dir = filepath.Join(e.config.Dir, "etcd")
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapTo(e.config.Logger.Named("etcd")))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapTo(e.config.Logger.Named("etcd"), stopping))
 	c.LogLevel = "warn"
 
 	clients := url.URL{Scheme: "unix", Path: e.socket}
 	c.ListenClientUrls = []url.URL{clients}
-	c.AdvertiseClientUrls = []url.URL{clients}
+	// Advertised must be host:port; nobody asks, as other members only need the peer URL.
+	c.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	c.EnableGRPCGateway = false
 
 	// Never a unix socket: embed drops the path of such a peer URL and would listen on an abstract name, where any local
