@@ -59,14 +59,3 @@ func (o Operators) admit(ctx context.Context, method string) (context.Context, e
 	}
 	return context.WithValue(ctx, operatorKey{}, Operator{ID: digest[:8], Role: role}), nil
 }
-
-// Token is what a client puts into each call to be known as an operator.
-type Token string
-
-// GetRequestMetadata implements credentials.PerRPCCredentials.
-func (t Token) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": bearer + string(t)}, nil
-}
-
-// RequireTransportSecurity keeps the token off connections that are not encrypted.
-func (t Token) RequireTransportSecurity() bool { return true }

@@ -36,7 +36,7 @@ func Start(t testing.TB, dir string, authority *pki.Authority) (s *store.Store, 
 		t.Fatal(err)
 	}
 	embedded, err := store.NewEmbedded(store.EmbeddedConfig{
-		Dir: dir, Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Trace}),
+		Dir:  dir,
 		Peer: store.PeerTLS{Certificate: member.Certificate, Key: member.Key, CA: member.CA, Name: pki.MemberName},
 	})
 	if err != nil {
