@@ -50,7 +50,7 @@ func (a Agents) admit(ctx context.Context, method string) (context.Context, erro
 	}
 	host := certificate.Subject.CommonName
 	view := a.Views.View()
-	if _, revoked := view.Revoked[store.Digest(certificate.RawSubjectPublicKeyInfo)]; revoked {
+	if view.IsRevoked(host, store.Digest(certificate.RawSubjectPublicKeyInfo)) {
 		return nil, status.Errorf(codes.Unauthenticated, "the certificate of host %q is revoked: join with a new token", host)
 	}
 	if view.Hosts[host] == nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"strconv"
@@ -84,7 +85,11 @@ func (d *draft) record(kind, first, second string, kv *mvccpb.KeyValue, has bool
 	case kindSeen:
 		set(d, kind, &v.Seen, first, true, has)
 	case kindIdentity:
-		set(d, kind, &v.Identities, first, Identity{kv.Value, kv.ModRevision}, has)
+		var i Identity
+		if has {
+			i, err = decodeIdentity(kv)
+		}
+		set(d, kind, &v.Identities, first, i, has)
 	case kindRevoked:
 		set(d, kind, &v.Revoked, first, string(kv.Value), has)
 	case kindConfirm:
@@ -172,6 +177,14 @@ func noticeDocument(n *typesv1.OfflineNotice) *typesv1.NoticeDocument {
 		d.Content = &typesv1.NoticeDocument_Message{Message: content.Message}
 	}
 	return d
+}
+
+func decodeIdentity(kv *mvccpb.KeyValue) (Identity, error) {
+	certificate, err := x509.ParseCertificate(kv.Value)
+	if err != nil {
+		return Identity{}, err
+	}
+	return Identity{kv.Value, Digest(certificate.RawSubjectPublicKeyInfo), kv.ModRevision}, nil
 }
 
 func decodeConfirmation(kv *mvccpb.KeyValue) (*Confirmation, error) {

@@ -18,6 +18,7 @@ type Observed struct {
 	mu      sync.Mutex
 	hosts   map[string]*observedHost
 	changed chan struct{}
+	view    func() *View
 }
 
 // Session is one registration of an agent.
@@ -43,6 +44,8 @@ type HostStatus struct {
 	Refusal string
 	// FollowedStoreID is the store the host follows, when it refused because of that.
 	FollowedStoreID string
+	// Held names the sites that were placed on the host when its session ended; nil while it is connected.
+	Held []string
 }
 
 type observedHost struct {
@@ -60,8 +63,8 @@ type instanceKey struct {
 	instance          uint32
 }
 
-func newObserved() *Observed {
-	return &Observed{hosts: make(map[string]*observedHost), changed: make(chan struct{})}
+func newObserved(view func() *View) *Observed {
+	return &Observed{hosts: make(map[string]*observedHost), changed: make(chan struct{}), view: view}
 }
 
 // Changed is closed at the next change. Take it before reading, then wait on it: nothing is missed and many changes
@@ -96,7 +99,14 @@ func (o *Observed) Begin(host string, session Session) {
 
 // End ends a session; the host is unreachable until the next one begins.
 func (o *Observed) End(host, session string) bool {
-	return o.report(host, session, func(h *observedHost) { h.status.Connected = false })
+	placed := o.view().SitesOn(host)
+	return o.report(host, session, func(h *observedHost) {
+		h.status.Connected = false
+		h.status.Held = make([]string, len(placed))
+		for i, s := range placed {
+			h.status.Held[i] = s.Name()
+		}
+	})
 }
 
 // Forget drops a host that was deleted.

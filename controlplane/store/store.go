@@ -61,11 +61,11 @@ func New(config Config) (*Store, error) {
 		return nil, fmt.Errorf("etcd client: %w", err)
 	}
 	s := &Store{
-		client:   client,
-		logger:   config.Logger.Named("store"),
-		observed: newObserved(),
-		ready:    make(chan struct{}),
+		client: client,
+		logger: config.Logger.Named("store"),
+		ready:  make(chan struct{}),
 	}
+	s.observed = newObserved(s.View)
 	s.view.Store(&View{next: make(chan struct{})})
 	return s, nil
 }

@@ -140,11 +140,17 @@ func (tx *Tx) PutHost(host *typesv1.Host) {
 	})
 }
 
-// DeleteHost removes a host and what was kept for it. Its key must be revoked beside.
+// DeleteHost removes a host and what was kept for it, and revokes its key.
 func (tx *Tx) DeleteHost(h *Host) {
 	tx.guard(key(kindHost, h.Name()), h.mod)
 	for _, kind := range []string{kindHost, kindSeen, kindIdentity, kindConfirm} {
 		tx.delete(key(kind, h.Name()))
+	}
+	if identity, known := tx.View.Identities[h.Name()]; known {
+		tx.guard(key(kindIdentity, h.Name()), identity.mod)
+		tx.Revoke(identity.Key, h.Name())
+	} else {
+		tx.Revoke(revokedHost(h.Name()), h.Name())
 	}
 	for placed := range tx.View.Recycle {
 		if placed.Host == h.Name() {
@@ -158,6 +164,9 @@ func (tx *Tx) PutIdentity(host string, certificate []byte) {
 	tx.guard(key(kindIdentity, host), tx.View.Identities[host].mod)
 	tx.put(key(kindIdentity, host), string(certificate))
 }
+
+// revokedHost stands for all keys a host may have had.
+func revokedHost(host string) string { return "host:" + host }
 
 // Revoke ends what certificates of a public key are good for; digest is that of its DER.
 func (tx *Tx) Revoke(digest, host string) { tx.put(key(kindRevoked, digest), host) }

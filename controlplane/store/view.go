@@ -28,7 +28,7 @@ type View struct {
 	// Confirmations holds what operators agreed to, by host; read it through Confirmed.
 	Confirmations map[string]*Confirmation
 	Identities    map[string]Identity // certificate given last, by host
-	Revoked       map[string]string   // digest of public key -> host
+	Revoked       map[string]string   // read it through IsRevoked
 	Joins         map[Join]string     // -> host
 	Operators     map[string]string   // digest of bearer token -> role
 	Seen          map[string]bool     // hosts that have had a session
@@ -93,6 +93,8 @@ type Join struct{ Token, Key string }
 // Identity is the certificate a host was given last.
 type Identity struct {
 	Certificate []byte // DER
+	// Key is the digest of its public key.
+	Key string
 
 	mod int64
 }
@@ -115,7 +117,7 @@ func (v *View) SitesOn(host string) []*Site {
 	return v.sitesFor(h.Message.GetLabels())
 }
 
-// SitesFor lists the sites a host with these labels would run, by name.
+// sitesFor lists the sites a host with these labels would run, by name.
 func (v *View) sitesFor(labels map[string]string) []*Site {
 	var sites []*Site
 	for _, s := range v.Sites {
@@ -183,6 +185,16 @@ func (v *View) Confirmed(host string, applied int64) bool {
 		}
 	}
 	return true
+}
+
+// IsRevoked says whether certificates of a host with this key, as digest, are no longer good.
+func (v *View) IsRevoked(host, key string) bool {
+	if _, revoked := v.Revoked[key]; revoked {
+		return true
+	}
+	// A host whose key was not known when it was deleted: only a certificate given since then is good.
+	_, revoked := v.Revoked[revokedHost(host)]
+	return revoked && v.Identities[host].Key != key
 }
 
 // Name is the site's name.
