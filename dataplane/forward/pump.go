@@ -11,11 +11,8 @@ import (
 
 var errTooLarge = errors.New("forward: body over the limit")
 
-// pumpSize is how much of a body is moved at once; margin is the room for a chunk's line before it and CRLF behind it.
-const (
-	pumpSize   = 16 << 10
-	pumpMargin = 16
-)
+// pumpMargin is the room for a chunk's line before it, and for CRLF and the last chunk behind it.
+const pumpMargin = 16
 
 // pump sends a request body beside the goroutine that waits for the answer, since an application may answer before it
 // has read everything, and may stop reading then. A nil pump has nothing to send.
@@ -37,7 +34,9 @@ func startPump(c *upstream.Conn, body io.Reader, length, limit int64) *pump {
 
 func (p *pump) run() {
 	defer close(p.done)
-	buf := make([]byte, pumpMargin+pumpSize+pumpMargin)
+	lent := p.c.Borrow()
+	defer p.c.Return(lent)
+	buf := *lent
 	if p.left < 0 {
 		p.err = p.sendChunks(buf)
 	} else {
@@ -66,7 +65,7 @@ func (p *pump) sendLength(buf []byte) error {
 
 func (p *pump) sendChunks(buf []byte) error {
 	for total := int64(0); ; {
-		n, err := p.body.Read(buf[pumpMargin : pumpMargin+pumpSize])
+		n, err := p.body.Read(buf[pumpMargin : len(buf)-pumpMargin])
 		if total += int64(n); p.limit >= 0 && total > p.limit {
 			return errTooLarge
 		}

@@ -49,7 +49,7 @@ func Serve(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options) err
 	if limit := opt.bodyLimit(); limit >= 0 && r.ContentLength > limit {
 		return &Error{Kind: TooLarge}
 	}
-	x := exchange{r: r, w: w, opt: &opt}
+	x := exchange{r: r, w: w, opt: opt}
 	for fresh := false; ; fresh = true {
 		c, err := up.Open(r.Context, opt.RequestTimeout, fresh)
 		if err != nil {
@@ -73,7 +73,7 @@ func dialKind(ctx context.Context) Kind {
 type exchange struct {
 	r   *Request
 	w   ResponseWriter
-	opt *Options
+	opt Options
 
 	head   []byte // as it is sent, with the body when that was there already
 	inline bool
@@ -83,7 +83,7 @@ type exchange struct {
 // try makes the exchange on c and ends c in any case. The error is nil or an *Error.
 func (x *exchange) try(c *upstream.Conn) (again bool, err error) {
 	if x.head == nil {
-		x.head, x.inline = appendRequest(c.Scratch[:0], x.r, x.opt)
+		x.head, x.inline = appendRequest(c.Scratch[:0], x.r, &x.opt)
 	}
 	c.Scratch = x.head[:0]
 	sendErr := c.Send(x.head)

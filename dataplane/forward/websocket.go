@@ -67,11 +67,12 @@ func (x *exchange) tunnel(c *upstream.Conn, answer *h1.Response) error {
 
 func (p *pump) runRaw() {
 	defer close(p.done)
-	buf := make([]byte, pumpSize)
+	buf := p.c.Borrow()
+	defer p.c.Return(buf)
 	for {
-		n, err := p.body.Read(buf)
+		n, err := p.body.Read(*buf)
 		if n > 0 {
-			if sendErr := p.c.Send(buf[:n]); sendErr != nil {
+			if sendErr := p.c.Send((*buf)[:n]); sendErr != nil {
 				err = sendErr
 			}
 		}

@@ -9,6 +9,7 @@ const (
 	MaxMethod    = 32       // bytes of a method; 501 above
 	MaxFields    = 100      // field lines of a request; 431 above
 	MaxAnswer    = 256      // field lines of an answer
+	MaxOptions   = 100      // elements of all Connection fields of a head; 431 above
 	MaxLength    = 1 << 62  // Content-Length and chunk sizes
 	MaxExtension = 256      // bytes of the extensions of one chunk
 	MaxOverhead  = 16 << 10 // bytes of all extensions, and of the trailer section, of one body
@@ -27,6 +28,7 @@ var (
 	errFirstByte = &Error{400, "head that starts with no method"}
 	errHeadSize  = &Error{431, "head over 64 KiB"}
 	errFields    = &Error{431, "too many fields"}
+	errOptions   = &Error{431, "too many connection options"}
 	errName      = &Error{400, "field name that is no token"}
 	errValue     = &Error{400, "control byte in a field value"}
 	errLength    = &Error{400, "Content-Length that is no single number"}
@@ -116,6 +118,31 @@ func (f *framing) check(minor int) error {
 	}
 	if f.chunked && minor == 0 {
 		return errEncoding
+	}
+	return nil
+}
+
+// connection is what the Connection fields of a head say. What they nominate is forward's business.
+type connection struct {
+	options                   int
+	close, keepAlive, upgrade bool
+}
+
+func (c *connection) add(list []byte) error {
+	for len(list) > 0 {
+		var option []byte
+		option, list = NextElement(list)
+		if c.options++; c.options > MaxOptions {
+			return errOptions
+		}
+		switch len(option) {
+		case 5:
+			c.close = c.close || EqualFold(option, "close")
+		case 7:
+			c.upgrade = c.upgrade || EqualFold(option, "upgrade")
+		case 10:
+			c.keepAlive = c.keepAlive || EqualFold(option, "keep-alive")
+		}
 	}
 	return nil
 }

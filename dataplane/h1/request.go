@@ -153,13 +153,12 @@ func (r *Request) parseTarget() error {
 // requestState is what the fields have said so far.
 type requestState struct {
 	framing
-	host             []byte
-	hosts, upgrades  int
-	keys, expects    int
-	close, keepAlive bool
-	upgrade          bool // Connection names it
-	websocket, key   bool
-	continues        bool
+	connection
+	host            []byte
+	hosts, upgrades int
+	keys, expects   int
+	websocket, key  bool
+	continues       bool
 }
 
 // field notes the fields that steer the connection. The length of the name picks the few that it could be.
@@ -182,7 +181,7 @@ func (s *requestState) field(f Field) error {
 		}
 	case 10:
 		if EqualFold(f.Name, "connection") {
-			s.connection(f.Value)
+			return s.connection.add(f.Value)
 		}
 	case 14:
 		if EqualFold(f.Name, "content-length") {
@@ -198,21 +197,6 @@ func (s *requestState) field(f Field) error {
 		}
 	}
 	return nil
-}
-
-func (s *requestState) connection(list []byte) {
-	for len(list) > 0 {
-		var option []byte
-		option, list = NextElement(list)
-		switch len(option) {
-		case 5:
-			s.close = s.close || EqualFold(option, "close")
-		case 7:
-			s.upgrade = s.upgrade || EqualFold(option, "upgrade")
-		case 10:
-			s.keepAlive = s.keepAlive || EqualFold(option, "keep-alive")
-		}
-	}
 }
 
 func (r *Request) finish(s *requestState) error {

@@ -84,6 +84,7 @@ func TestRequest(t *testing.T) {
 		{"NUL in a value", "GET / HTTP/1.1\nHost: x\nA: \x00\n\n", "400"},
 		{"DEL in a value", "GET / HTTP/1.1\nHost: x\nA: \x7f\n\n", "400"},
 		{"101 fields", "GET / HTTP/1.1\nHost: x\n" + strings.Repeat("A: b\n", 100) + "\n", "431"},
+		{"101 connection options", "GET / HTTP/1.1\nHost: x\nConnection: close" + strings.Repeat(",x", 100) + "\n\n", "431"},
 		{"long target", "GET /" + strings.Repeat("a", MaxTarget) + " HTTP/1.1\nHost: x\n\n", "414"},
 	}
 	var r Request

@@ -23,7 +23,7 @@ func (r *Response) Parse(head []byte) error {
 	if err := r.parseLine(line); err != nil {
 		return err
 	}
-	s := responseState{framing: framing{length: -1}, keepAlive: -1}
+	s := responseState{framing: framing{length: -1}, seconds: -1}
 	for {
 		if line, rest = cutLine(rest); len(line) == 0 {
 			break
@@ -45,8 +45,8 @@ func (r *Response) Parse(head []byte) error {
 	if err := s.check(r.Minor); err != nil {
 		return err
 	}
-	r.Length, r.Chunked, r.KeepAlive = s.length, s.chunked, s.keepAlive
-	r.Close = s.close || r.Minor == 0 && !s.persist
+	r.Length, r.Chunked, r.KeepAlive = s.length, s.chunked, s.seconds
+	r.Close = s.close || r.Minor == 0 && !s.keepAlive
 	r.Upgrade = s.upgrade && s.websocket && s.upgrades == 1
 	return nil
 }
@@ -81,9 +81,9 @@ func (r *Response) parseLine(line []byte) error {
 
 type responseState struct {
 	framing
-	upgrades, keepAlive int
-	close, persist      bool
-	upgrade, websocket  bool
+	connection
+	upgrades, seconds int
+	websocket         bool
 }
 
 func (s *responseState) field(f Field) error {
@@ -95,7 +95,7 @@ func (s *responseState) field(f Field) error {
 		}
 	case 10:
 		if EqualFold(f.Name, "connection") {
-			s.connection(f.Value)
+			return s.connection.add(f.Value)
 		} else if EqualFold(f.Name, "keep-alive") {
 			s.timeout(f.Value)
 		}
@@ -111,16 +111,6 @@ func (s *responseState) field(f Field) error {
 	return nil
 }
 
-func (s *responseState) connection(list []byte) {
-	for len(list) > 0 {
-		var option []byte
-		option, list = NextElement(list)
-		s.close = s.close || EqualFold(option, "close")
-		s.persist = s.persist || EqualFold(option, "keep-alive")
-		s.upgrade = s.upgrade || EqualFold(option, "upgrade")
-	}
-}
-
 // timeout reads the one parameter of Keep-Alive that matters: how long the application keeps an idle connection.
 func (s *responseState) timeout(list []byte) {
 	const name = "timeout="
@@ -131,7 +121,7 @@ func (s *responseState) timeout(list []byte) {
 			continue
 		}
 		if n, ok := Digits(parameter[len(name):]); ok {
-			s.keepAlive = int(min(n, 1<<30))
+			s.seconds = int(min(n, 1<<30))
 		}
 	}
 }

@@ -90,6 +90,9 @@ func (b *body) receive(p []byte) (int, error) {
 		return 0, errBodyClosed
 	}
 	c := b.t.c
+	if b.upgrade { // a WebSocket may be silent for as long as it likes
+		return c.sock.Read(p)
+	}
 	c.reads.Add(1)
 	n, err := c.sock.Read(p)
 	c.reads.Add(1)

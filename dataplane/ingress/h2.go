@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sort"
@@ -97,7 +98,8 @@ func (h *h2Server) drain(ctx context.Context) {
 
 // ServeHTTP adapts a request to the door.
 func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	out := &h2Writer{w: w, flush: http.NewResponseController(w).Flush}
+	control := http.NewResponseController(w)
+	out := &h2Writer{w: w, flush: control.Flush}
 	r, err := h.request(hr)
 	if err != nil {
 		status := 400
@@ -112,6 +114,9 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		door = h.l.opt.NotFound
 	}
 	r.Base = base
+	if r.Body != nil {
+		r.Body = h2Body{hr.Body, control}
+	}
 	door.Serve(r, out)
 	out.finish()
 }
@@ -154,6 +159,14 @@ func (h *h2Server) request(hr *http.Request) (*forward.Request, error) {
 	sort.SliceStable(r.Fields, func(i, j int) bool { return bytes.Compare(r.Fields[i].Name, r.Fields[j].Name) < 0 })
 	return r, nil
 }
+
+// h2Body is a body that can be closed while it is read: net/http's own is not made for that.
+type h2Body struct {
+	io.Reader
+	control *http.ResponseController
+}
+
+func (b h2Body) Close() error { return b.control.SetReadDeadline(time.Unix(1, 0)) }
 
 // h2Writer is the client's end of an answer over HTTP/2.
 type h2Writer struct {

@@ -100,6 +100,7 @@ func New(name string, ln net.Listener, table *atomic.Pointer[route.Table], opt O
 	if opt.H2C {
 		l.h2 = newH2Server(l)
 	}
+	l.setUserTimeout()
 	return l
 }
 
@@ -116,7 +117,6 @@ func (l *Listener) Run(ctx context.Context) error {
 	if l.watch, err = newWatcher(); err != nil {
 		l.log.Warn("cannot watch for clients that leave early", "error", err)
 	}
-	l.setUserTimeout()
 	l.stamp(time.Now())
 	if l.h2 != nil {
 		l.h2.start()

@@ -25,7 +25,6 @@ func (l *Listener) sweep() {
 	second := time.Now().Unix()
 	var drainedSince time.Time
 	for {
-		l.resting.Store(true)
 		select {
 		case <-timer.C:
 		case <-l.wake:
@@ -45,6 +44,10 @@ func (l *Listener) sweep() {
 		busy, left := l.look(now, draining && now.Sub(drainedSince) >= grace)
 		if left == 0 && life == nil {
 			return
+		}
+		if !busy && !draining {
+			l.resting.Store(true)
+			busy, _ = l.look(now, false) // what became busy before that did not wake anybody
 		}
 		if busy || draining {
 			timer.Reset(tick)
@@ -82,7 +85,7 @@ func (c *conn) look(now time.Time, closeIdle bool) (busy bool) {
 			c.expire(mark)
 		}
 	case phaseServe:
-		if age > 0 && !c.watched { // the second look at this request: it takes its time
+		if age >= tick/2 && !c.watched { // the second look at this request: it takes its time
 			c.watched = true
 			c.l.watch.add(c)
 		}

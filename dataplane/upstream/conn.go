@@ -255,6 +255,12 @@ func (c *Conn) release() {
 	c.buf, c.wide, c.r, c.w = nil, nil, 0, 0
 }
 
+// Borrow lends a buffer of 32 KiB, to be given back with Return.
+func (c *Conn) Borrow() *[]byte { return c.up.buffers.Get() }
+
+// Return takes it back.
+func (c *Conn) Return(b *[]byte) { c.up.buffers.Put(b) }
+
 // End ends the exchange. The connection is kept for another one if the request was sent whole and the answer ended
 // where its framing says, with nothing behind it and no wish to close.
 func (c *Conn) End(sent bool) {

@@ -38,18 +38,27 @@ func (u *Upstream) sweep() {
 		for _, c := range expired {
 			c.sock.Close()
 		}
-		busy := false
-		for _, c := range conns {
-			busy = c.look(now) || busy
+		u.resting.Store(false)
+		busy := look(conns, now)
+		if !busy {
+			u.resting.Store(true)
+			busy = look(conns, now) // what became busy before that did not wake anybody
 		}
 		clear(conns)
 		if busy {
+			u.resting.Store(false)
 			timer.Reset(tick)
-			continue
+		} else {
+			timer.Reset(rest)
 		}
-		u.resting.Store(true)
-		timer.Reset(rest)
 	}
+}
+
+func look(conns []*Conn, now time.Time) (busy bool) {
+	for _, c := range conns {
+		busy = c.look(now) || busy
+	}
+	return busy
 }
 
 // list collects all connections, and takes those out that have been idle for too long. A nil list ends the sweep.

@@ -1,0 +1,123 @@
+package ingress
+
+import (
+	"bytes"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/upstream"
+)
+
+// proxy is a listener in front of an instance that answers every read with reply.
+func proxy(t testing.TB, reply string) (addr string) {
+	instance, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { instance.Close() })
+	go func() {
+		for {
+			c, err := instance.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				buf, out := make([]byte, 16<<10), []byte(reply)
+				for {
+					if _, err := c.Read(buf); err != nil {
+						return
+					}
+					c.Write(out)
+				}
+			}()
+		}
+	}()
+	up := upstream.New(instance.Addr().(*net.TCPAddr).AddrPort(), upstream.Options{})
+	t.Cleanup(up.Close)
+	opt := forward.Options{Token: "0123456789abcdef0123456789abcdef0123", RequestTimeout: time.Minute}
+	return start(t, door(func(r *forward.Request, w forward.ResponseWriter) {
+		if err := forward.Serve(r, w, up, opt); err != nil {
+			w.Head(502, nil, 0)
+		}
+	}), Options{}).addr
+}
+
+const browser = "GET /shop/products?sort=name HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
+	"Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n" +
+	"Cookie: session=0123456789abcdef0123456789abcdef0123456789abcdef\r\n\r\n"
+
+// exchanges makes a client that sends the same request again and again.
+func exchanges(t testing.TB, addr, request string, length int) func() {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	out, in := []byte(request), make([]byte, 64<<10)
+	return func() {
+		if _, err := c.Write(out); err != nil {
+			t.Fatal(err)
+		}
+		head := -1
+		for n := 0; head < 0 || n < head+length; {
+			k, err := c.Read(in[n:])
+			if err != nil {
+				t.Fatal(err, string(in[:n]))
+			}
+			n += k
+			if head = bytes.Index(in[:n], []byte("\r\n\r\n")) + 4; head < 4 {
+				head = -1
+			}
+		}
+		if !bytes.HasPrefix(in, []byte("HTTP/1.1 200")) {
+			t.Fatalf("%.100s", in)
+		}
+	}
+}
+
+// TestAllocations: a request on a kept connection costs no heap allocation, neither ours nor, in this process, those of
+// client and instance.
+func TestAllocations(t *testing.T) {
+	body := string(bytes.Repeat([]byte("x"), 1024))
+	tests := []struct {
+		name, request, reply string
+		length               int
+	}{
+		{"GET 1 KiB", browser, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nServer: Kestrel\r\nDate: now\r\nContent-Length: 1024\r\n\r\n" + body, 1024},
+		{"chunked", browser, "HTTP/1.1 200 OK\r\nServer: Kestrel\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n" + body + "\r\n0\r\n\r\n", 1024 + 5 + 2 + 5},
+		{"POST 1 KiB", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1024\r\n\r\n" + body, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			exchange := exchanges(t, proxy(t, tt.reply), tt.request, tt.length)
+			const n = 2000
+			for range n {
+				exchange()
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range n {
+				exchange()
+			}
+			runtime.ReadMemStats(&after)
+			each := float64(after.Mallocs-before.Mallocs) / n
+			t.Logf("%.3f allocations a request", each)
+			if each > 0.1 && !raced {
+				t.Errorf("%.3f allocations a request", each)
+			}
+		})
+	}
+}
+
+func BenchmarkForward(b *testing.B) {
+	body := string(bytes.Repeat([]byte("x"), 1024))
+	exchange := exchanges(b, proxy(b, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1024\r\n\r\n"+body), browser, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		exchange()
+	}
+}
