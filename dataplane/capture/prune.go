@@ -45,15 +45,15 @@ func prune(appDir string, keep map[string]bool) {
 	}
 }
 
-// PruneRuns removes all but the newest RunsKept runs of an application; run 0 and runs for which live says true stay.
-func PruneRuns(appDir string, live func(run uint64) bool) error {
+// PruneRuns removes all but the newest RunsKept runs of an application; run 0 and the directories in open stay.
+func PruneRuns(appDir string, open map[string]*Writer) error {
 	entries, err := os.ReadDir(appDir)
 	if err != nil {
 		return err
 	}
 	var runs []uint64
 	for _, e := range entries {
-		if run, err := strconv.ParseUint(e.Name(), 10, 64); err == nil && run > 0 && !live(run) {
+		if run, err := strconv.ParseUint(e.Name(), 10, 64); err == nil && run > 0 && open[filepath.Join(appDir, e.Name())] == nil {
 			runs = append(runs, run)
 		}
 	}

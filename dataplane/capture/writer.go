@@ -15,7 +15,8 @@ import (
 // Writer puts the output of one run into its files. All methods may be called at any time from any goroutine; each
 // movement of bytes and its mark are one step.
 type Writer struct {
-	dir string
+	dir   string
+	pipes sync.WaitGroup
 
 	mu      sync.Mutex
 	marks   *os.File

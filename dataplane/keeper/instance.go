@@ -1,0 +1,183 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ancora-fleet/ancora/dataplane/capture"
+	"github.com/ancora-fleet/ancora/dataplane/keeper/protocol"
+	"github.com/ancora-fleet/ancora/dataplane/proctree"
+)
+
+// instance is one started process, until it is forgotten.
+type instance struct {
+	proctree.Instance
+	id     string
+	run    *capture.Writer
+	runDir string
+	note   []byte
+	exit   *protocol.Exit
+}
+
+func (i *instance) message() protocol.Message {
+	return protocol.Message{Kind: protocol.KindInstance, ID: i.id, PID: i.PID, Start: i.Start, Mark: i.Mark, RunDir: i.runDir, Note: i.note, Exit: i.exit}
+}
+
+// handle answers one request. Kills take their time and must not hold up others, so they run beside the loop.
+func (k *Keeper) handle(r protocol.Request) {
+	answer := protocol.Message{Kind: protocol.KindAnswer, Seq: r.Seq, ID: r.ID}
+	switch r.Op {
+	case protocol.OpStart:
+		k.answer(answer, k.start(r.ID, r.Spec, &answer), nil)
+	case protocol.OpListen:
+		file, err := k.listen(r.Name, r.Address, &answer)
+		k.answer(answer, err, file)
+	case protocol.OpUnlisten:
+		k.answer(answer, k.unlisten(r.Name), nil)
+	case protocol.OpAppend:
+		k.answer(answer, k.append(r.RunDir, r.Data), nil)
+	case protocol.OpSignal, protocol.OpKill, protocol.OpNote, protocol.OpForget:
+		i, ok := k.instances[r.ID]
+		if !ok {
+			k.answer(answer, fmt.Errorf("keeper: instance %q is not held", r.ID), nil)
+			return
+		}
+		k.handleInstance(r, i, answer)
+	default:
+		k.answer(answer, fmt.Errorf("keeper: %q is not known", r.Op), nil)
+	}
+}
+
+func (k *Keeper) handleInstance(r protocol.Request, i *instance, answer protocol.Message) {
+	switch r.Op {
+	case protocol.OpSignal:
+		var err error
+		if i.exit == nil {
+			err = unix.Kill(i.PID, unix.Signal(r.Signal))
+		}
+		k.answer(answer, err, nil)
+	case protocol.OpNote:
+		if len(r.Data) > protocol.MaxNote {
+			k.answer(answer, fmt.Errorf("keeper: a note of %d bytes: at most %d are allowed", len(r.Data), protocol.MaxNote), nil)
+			return
+		}
+		i.note = r.Data
+		k.answer(answer, nil, nil)
+	case protocol.OpKill, protocol.OpForget:
+		conn := k.worker.conn
+		go func() {
+			err := proctree.Kill(i.Instance)
+			k.call(func() {
+				if err == nil && r.Op == protocol.OpForget {
+					k.forget(i)
+				}
+				if k.worker.conn == conn {
+					k.answer(answer, err, nil)
+				}
+			})
+		}()
+	}
+}
+
+func (k *Keeper) answer(m protocol.Message, err error, file *os.File) {
+	if err != nil {
+		m.Error = err.Error()
+		var errno syscall.Errno
+		if errors.As(err, &errno) {
+			m.Errno = int(errno)
+		}
+	}
+	k.send(m, file)
+}
+
+func (k *Keeper) start(id string, spec *protocol.Spec, answer *protocol.Message) error {
+	if spec == nil || len(spec.Argv) == 0 || id == "" {
+		return errors.New("keeper: start without id or program")
+	}
+	if _, held := k.instances[id]; held {
+		return fmt.Errorf("keeper: instance %q runs already", id)
+	}
+	if _, open := k.runs[spec.RunDir]; open {
+		return fmt.Errorf("keeper: %s is the run of another instance", spec.RunDir)
+	}
+	run, err := capture.OpenWriter(spec.RunDir)
+	if err != nil {
+		return err
+	}
+	i := &instance{Instance: proctree.Instance{Mark: k.id + "/" + id}, id: id, run: run, runDir: spec.RunDir}
+	if err := k.fork(i, spec); err != nil {
+		return errors.Join(err, run.Finish())
+	}
+	k.runs[spec.RunDir] = run
+	if p, err := proctree.Read(i.PID); err == nil {
+		i.Start = p.Start
+	}
+	k.instances[id] = i
+	k.save()
+	if err := capture.PruneRuns(filepath.Dir(spec.RunDir), k.runs); err != nil {
+		k.log.Warn("old runs not removed", "error", err)
+	}
+	answer.PID, answer.Start, answer.Mark = i.PID, i.Start, i.Mark
+	return nil
+}
+
+func (k *Keeper) fork(i *instance, spec *protocol.Spec) error {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	files := []uintptr{null.Fd()}
+	for _, s := range []capture.Stream{capture.Stdout, capture.Stderr} {
+		pipe, err := i.run.Pipe(s)
+		if err != nil {
+			return err
+		}
+		defer pipe.Close()
+		files = append(files, pipe.Fd())
+	}
+	sys := &syscall.SysProcAttr{Setsid: true}
+	if spec.Switch {
+		sys.Credential = &syscall.Credential{Uid: spec.UID, Gid: spec.GID, Groups: spec.Groups}
+	}
+	env := append(append([]string{}, spec.Env...), proctree.MarkVariable+"="+i.Mark)
+	i.PID, err = syscall.ForkExec(spec.Argv[0], spec.Argv, &syscall.ProcAttr{Dir: spec.Dir, Env: env, Files: files, Sys: sys})
+	if err != nil {
+		return fmt.Errorf("exec %s: %w", spec.Argv[0], err)
+	}
+	k.childStarted()
+	return nil
+}
+
+func (k *Keeper) forget(i *instance) {
+	if k.instances[i.id] == i {
+		delete(k.instances, i.id)
+		delete(k.runs, i.runDir)
+		k.save()
+		k.ending.Go(func() {
+			if err := i.run.Finish(); err != nil {
+				k.log.Warn("capture not ended", "instance", i.id, "error", err)
+			}
+		})
+	}
+}
+
+// append writes one event line. A run that is not open is opened for it alone.
+func (k *Keeper) append(dir string, line []byte) error {
+	if dir == "" || len(line) == 0 || line[len(line)-1] != '\n' {
+		return errors.New("keeper: an event is a line in a run's directory")
+	}
+	if writer, open := k.runs[dir]; open {
+		return writer.Append(capture.Event, line)
+	}
+	writer, err := capture.OpenWriter(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writer.Append(capture.Event, line), writer.Close())
+}
