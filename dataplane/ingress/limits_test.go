@@ -145,7 +145,9 @@ func TestSilentWebSocket(t *testing.T) {
 
 // TestFromFile: a socket that came as a file serves, and its connections notice dead peers.
 func TestFromFile(t *testing.T) {
-	first, err := net.Listen("tcp", "127.0.0.1:0")
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false)
+	first, err := plain.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

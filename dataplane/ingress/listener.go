@@ -121,6 +121,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	if l.h2 != nil {
 		l.h2.start()
 	}
+	l.resting.Store(true)
 	swept := make(chan struct{})
 	go func() { defer close(swept); l.sweep() }()
 	stop := context.AfterFunc(ctx, func() {
@@ -199,17 +200,23 @@ func (l *Listener) interruptAll() {
 }
 
 // setUserTimeout makes the kernel give up on a peer that acknowledges nothing. Accepted sockets inherit it, so it costs
-// nothing per connection; SO_KEEPALIVE is set by net on each.
+// nothing per connection; SO_KEEPALIVE is set by net on each. A socket for multipath TCP, which net.Listen makes unless
+// told otherwise, does not know the option.
 func (l *Listener) setUserTimeout() {
 	const limit = 60 * time.Second
 	s, ok := l.ln.(syscall.Conn)
 	if !ok {
 		return
 	}
-	if raw, err := s.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) {
-			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit.Milliseconds()))
+	raw, err := s.SyscallConn()
+	if err == nil {
+		controlled := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit.Milliseconds()))
 		})
+		err = errors.Join(controlled, err)
+	}
+	if err != nil {
+		l.log.Debug("dead peers are noticed late", "error", err)
 	}
 }
 
