@@ -19,6 +19,9 @@ import (
 // maxTries is how often a change is computed anew because another controller's came first.
 const maxTries = 8
 
+// writeLimit bounds one change, so that an etcd that is away holds up nobody for ever.
+const writeLimit = 10 * time.Second
+
 var deterministic = proto.MarshalOptions{Deterministic: true}
 
 // Tx collects the writes of one change. Every write is guarded: the change goes through only when what it read is still
@@ -27,9 +30,10 @@ type Tx struct {
 	// View is what the change is computed from.
 	View *View
 
-	guards []clientv3.Cmp
-	writes []clientv3.Op
-	failed error
+	guards  []clientv3.Cmp
+	guarded map[string]bool
+	writes  []clientv3.Op
+	failed  error
 }
 
 // Update makes one change: fn computes it from tx.View and must have no effects but its writes, as it may run several
@@ -38,6 +42,16 @@ type Tx struct {
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (*View, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	limited, cancel := context.WithTimeout(ctx, writeLimit)
+	defer cancel()
+	v, err := s.update(limited, fn)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("etcd did not answer within %s", writeLimit)
+	}
+	return v, err
+}
+
+func (s *Store) update(ctx context.Context, fn func(*Tx) error) (*View, error) {
 	for range maxTries {
 		tx := &Tx{View: s.View()}
 		if err := fn(tx); err != nil {
@@ -79,6 +93,13 @@ func (s *Store) newer(ctx context.Context, v *View) error {
 
 // guard lets the change through only when the key was last written at mod; 0 when it must not exist.
 func (tx *Tx) guard(k string, mod int64) {
+	if tx.guarded[k] {
+		return
+	}
+	if tx.guarded == nil {
+		tx.guarded = make(map[string]bool)
+	}
+	tx.guarded[k] = true
 	tx.guards = append(tx.guards, clientv3.Compare(clientv3.ModRevision(k), "=", mod))
 }
 
@@ -207,13 +228,15 @@ func (tx *Tx) DeleteNotice(n *Notice) {
 	tx.delete(key(kindNotice, n.Name()))
 }
 
-// Recycle raises an epoch.
-func (tx *Tx) Recycle(placed Placed) {
-	names := []string{placed.Site}
-	if placed.Host != "" {
-		names = append(names, placed.Host)
+// Recycle raises the epoch of a site on a host, everywhere when the host is empty.
+func (tx *Tx) Recycle(s *Site, host string) {
+	names := []string{s.Name()}
+	if host != "" {
+		names = append(names, host)
 	}
-	tx.put(key(kindRecycle, names...), strconv.FormatInt(tx.View.Recycle[placed]+1, 10))
+	tx.guard(key(kindSite, s.Name()), s.mod)
+	epoch := tx.View.Recycle[Placed{s.Name(), host}] + 1
+	tx.put(key(kindRecycle, names...), strconv.FormatInt(epoch, 10))
 }
 
 // Confirm remembers that an operator agreed to leave a host with no more than these sites.

@@ -114,11 +114,11 @@ func (v *View) SitesOn(host string) []*Site {
 	if h == nil {
 		return nil
 	}
-	return v.sitesFor(h.Message.GetLabels())
+	return v.SitesFor(h.Message.GetLabels())
 }
 
-// sitesFor lists the sites a host with these labels would run, by name.
-func (v *View) sitesFor(labels map[string]string) []*Site {
+// SitesFor lists the sites a host with these labels would run, by name.
+func (v *View) SitesFor(labels map[string]string) []*Site {
 	var sites []*Site
 	for _, s := range v.Sites {
 		if s.Placement.Matches(labels) {
@@ -153,6 +153,17 @@ func (v *View) NoticesOn(host string) []*Notice {
 		}
 	}
 	return notices
+}
+
+// HostsMeant lists the hosts a notice means, by name.
+func (v *View) HostsMeant(n *Notice) []*Host {
+	var hosts []*Host
+	for _, name := range slices.Sorted(maps.Keys(v.Hosts)) {
+		if h := v.Hosts[name]; n.Means(h) {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
 }
 
 // Means says whether the notice is for this host.

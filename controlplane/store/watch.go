@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -18,6 +20,15 @@ func (s *Store) makeID(ctx context.Context) error {
 	return err
 }
 
+// errForeign and errRecord end the store: what it would show from then on is not what operators meant.
+var (
+	errForeign = errors.New("etcd holds another store now")
+	errRecord  = errors.New("unreadable record")
+)
+
+// retryAfter is the pause before everything is read again from an etcd that does not answer.
+const retryAfter = time.Second
+
 // load reads everything and publishes it.
 func (s *Store) load(ctx context.Context) error {
 	answer, err := s.client.Get(ctx, prefix, clientv3.WithPrefix())
@@ -27,33 +38,40 @@ func (s *Store) load(ctx context.Context) error {
 	d := newDraft(&View{})
 	for _, kv := range answer.Kvs {
 		if err := d.apply(kv, false); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errRecord, err)
 		}
 	}
 	v, err := d.finish()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errRecord, err)
 	}
 	// Deletions leave no key behind: only the header tells how far this reading reaches.
 	v.Revision = answer.Header.Revision
 	if old := s.View(); old.StoreID != "" && old.StoreID != v.StoreID {
-		return fmt.Errorf("etcd holds another store now: %s instead of %s", v.StoreID, old.StoreID)
+		return fmt.Errorf("%w: %s instead of %s", errForeign, v.StoreID, old.StoreID)
 	}
 	s.publish(v)
 	return nil
 }
 
-// follow keeps the view current. A watch that breaks off is taken up where it ended; one that fell behind compaction
-// starts over with a whole reading.
+// follow keeps the view current. A watch that breaks off is taken up where it ended; one that fell behind compaction, or
+// lost its leader, starts over with a whole reading. An etcd that is away is waited for.
 func (s *Store) follow(ctx context.Context) error {
 	for {
-		err := s.watch(ctx)
-		if ctx.Err() != nil || err != nil {
+		if err := s.watch(ctx); ctx.Err() != nil || err != nil {
 			return err
 		}
-		s.logger.Warn("watch ended, reading everything again")
-		if err := s.load(ctx); err != nil {
+		err := s.load(ctx)
+		if errors.Is(err, errForeign) || errors.Is(err, errRecord) {
 			return err
+		}
+		if err != nil {
+			s.logger.Warn("store does not answer", "error", err)
+		}
+		select {
+		case <-time.After(retryAfter):
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }
@@ -74,12 +92,12 @@ func (s *Store) watch(ctx context.Context) error {
 		d := newDraft(s.View())
 		for _, event := range answer.Events {
 			if err := d.apply(event.Kv, event.Type == clientv3.EventTypeDelete); err != nil {
-				return err
+				return fmt.Errorf("%w: %w", errRecord, err)
 			}
 		}
 		v, err := d.finish()
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errRecord, err)
 		}
 		s.publish(v)
 	}
