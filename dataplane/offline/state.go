@@ -1,0 +1,200 @@
+package offline
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	fileName = "app_offline.htm"
+	// maxFile bounds the page of a folder, in bytes; of a longer one the beginning is shown.
+	maxFile = 4 << 20
+	// lookEvery is how often requests look at the folder (OFF-4), pollEvery how often it is looked at without them, for
+	// file systems that send no events.
+	lookEvery = 200 * time.Millisecond
+	pollEvery = time.Second
+)
+
+// State is whether one application is out of service.
+type State struct {
+	site, root string
+	changed    func()
+	answer     atomic.Pointer[Answer]
+	looked     atomic.Int64 // unix nanoseconds
+
+	mu      sync.Mutex
+	notices []Notice
+	local   []byte
+	here    bool
+	wake    chan struct{}
+}
+
+// New makes the state of an application in the folder root; changed is called after each change, without a lock held.
+// The folder is looked at once here, so that an application that is offline never starts.
+func New(site, root string, changed func()) *State {
+	s := &State{site: site, root: root, changed: changed, wake: make(chan struct{}, 1)}
+	s.mu.Lock()
+	s.local, s.here = read(root)
+	s.mu.Unlock()
+	s.update()
+	return s
+}
+
+// Answer gives what to say to requests; nil: the application is in service.
+func (s *State) Answer() *Answer { return s.answer.Load() }
+
+// SetNotices says which notices there are, whomever they are about.
+func (s *State) SetNotices(notices []Notice) {
+	s.mu.Lock()
+	s.notices = notices
+	s.mu.Unlock()
+	s.update()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Look is called for requests: it looks at the folder when that was not done for 200 ms.
+func (s *State) Look(now time.Time) {
+	last := s.looked.Load()
+	if now.UnixNano()-last < int64(lookEvery) || !s.looked.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	s.lookNow()
+}
+
+func (s *State) lookNow() {
+	local, here := read(s.root)
+	s.mu.Lock()
+	same := here == s.here && bytes.Equal(local, s.local)
+	s.local, s.here = local, here
+	s.mu.Unlock()
+	if !same {
+		s.update()
+	}
+}
+
+// update makes the answer anew and tells of a change.
+func (s *State) update() {
+	s.mu.Lock()
+	next := decide(s.site, s.notices, s.local, s.here, time.Now())
+	before := s.answer.Swap(next)
+	s.mu.Unlock()
+	if !equal(before, next) && s.changed != nil {
+		s.changed()
+	}
+}
+
+func equal(a, b *Answer) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return slices.Equal(a.Holders, b.Holders) && bytes.Equal(a.Body, b.Body)
+}
+
+// Run watches the folder and the ends of notices until ctx ends. Events only say that it is time to look: what is true
+// is what the folder holds (OFF-1b).
+func (s *State) Run(ctx context.Context) {
+	events := s.watch(ctx)
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	for {
+		s.mu.Lock()
+		end := nextEnd(s.notices, time.Now())
+		s.mu.Unlock()
+		expire := time.NewTimer(time.Hour)
+		if !end.IsZero() {
+			expire.Reset(time.Until(end))
+		}
+		select {
+		case <-ctx.Done():
+			expire.Stop()
+			return
+		case <-events:
+			s.lookNow()
+		case <-poll.C:
+			s.lookNow()
+		case <-expire.C:
+			s.update()
+		case <-s.wake:
+		}
+		expire.Stop()
+	}
+}
+
+// watch gives a tick for each change in the folder; none ever where the folder cannot be watched.
+func (s *State) watch(ctx context.Context) <-chan fsnotify.Event {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil
+	}
+	if err := watcher.Add(s.root); err != nil {
+		_ = watcher.Close()
+		return nil
+	}
+	context.AfterFunc(ctx, func() { _ = watcher.Close() })
+	out := make(chan fsnotify.Event, 1)
+	go func() {
+		for e := range watcher.Events {
+			if !strings.EqualFold(filepath.Base(e.Name), fileName) {
+				continue
+			}
+			select {
+			case out <- e:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return out
+}
+
+// read gives the page of the folder, in any spelling of its name; here says that there is one. One that cannot be read
+// gives no bytes (OFF-6).
+func read(root string) (page []byte, here bool) {
+	path := filepath.Join(root, fileName)
+	info, err := os.Stat(path)
+	if err != nil {
+		if path, info = otherSpelling(root); path == "" {
+			return nil, false
+		}
+	}
+	if !info.Mode().IsRegular() {
+		return nil, false
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, true
+	}
+	defer file.Close()
+	page = make([]byte, min(info.Size(), maxFile))
+	n, _ := file.Read(page)
+	return page[:n], true
+}
+
+func otherSpelling(root string) (string, os.FileInfo) {
+	dir, err := os.Open(root)
+	if err != nil {
+		return "", nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		if strings.EqualFold(name, fileName) {
+			path := filepath.Join(root, name)
+			if info, err := os.Stat(path); err == nil {
+				return path, info
+			}
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,78 @@
+// Package page is what visitors see when no application answers: small, self-contained HTML that never says more than a
+// visitor may know.
+package page
+
+import (
+	"html"
+	"strconv"
+	"strings"
+)
+
+// Page is one answer.
+type Page struct {
+	Status int
+	Body   []byte
+}
+
+// ContentType of every page.
+const ContentType = "text/html; charset=utf-8"
+
+// NotFound: no site claims the host name and path.
+func NotFound() Page {
+	return build(404, "404", "Not Found", "No site answers at this address.", "")
+}
+
+// StartFailure: the application did not come up; code is 502.5 or one of 500.30 to 500.38 (behaviour.md 5.5). detail is
+// shown, escaped, only where the application's environment is Development.
+func StartFailure(code, detail string) Page {
+	status, _ := strconv.Atoi(code[:3])
+	return build(status, code, "The application did not start", "The application behind this address could not be started. Its operator sees why in the log of events.", detail)
+}
+
+// BadGateway: the application gave no proper answer.
+func BadGateway(code, detail string) Page {
+	return build(502, code, "Bad Gateway", "The application behind this address gave no proper answer.", detail)
+}
+
+// Plain502 stands in for the start-up page where the application switches it off (ERR-4).
+func Plain502() Page { return build(502, "502", "Bad Gateway", "", "") }
+
+// Unavailable: too much to do, or going away.
+func Unavailable(text string) Page { return build(503, "503", "Service Unavailable", text, "") }
+
+// TooLarge: the body is over the limit.
+func TooLarge() Page {
+	return build(413, "413", "Content Too Large", "The request is larger than this address accepts.", "")
+}
+
+// BadRequest: the body breaks its framing.
+func BadRequest() Page { return build(400, "400", "Bad Request", "", "") }
+
+// Offline: out of service on purpose; message is an operator's, or empty.
+func Offline(message string) []byte {
+	if message == "" {
+		message = "This site is out of service for a while. Please come back later."
+	}
+	return build(503, "", "Out of service", message, "").Body
+}
+
+func build(status int, code, title, text, detail string) Page {
+	var b strings.Builder
+	b.WriteString(`<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>`)
+	heading := title
+	if code != "" {
+		heading = "HTTP Error " + code + " - " + title
+	}
+	b.WriteString(html.EscapeString(heading))
+	b.WriteString(`</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem;color:#222;background:#fff}h1{font-size:1.4rem}pre{white-space:pre-wrap;background:#f3f3f3;padding:1rem}@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#262626}}</style></head><body><h1>`)
+	b.WriteString(html.EscapeString(heading))
+	b.WriteString("</h1>")
+	if text != "" {
+		b.WriteString("<p>" + html.EscapeString(text) + "</p>")
+	}
+	if detail != "" {
+		b.WriteString("<pre>" + html.EscapeString(detail) + "</pre>")
+	}
+	b.WriteString("</body></html>\n")
+	return Page{status, []byte(b.String())}
+}

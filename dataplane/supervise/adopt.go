@@ -1,0 +1,33 @@
+package supervise
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/process"
+)
+
+// Adopt takes over a process that an earlier worker started, if it is what this pool would start: same settings, not
+// older than the recycle epoch. Whatever it refuses is the caller's to end.
+func (p *Pool) Adopt(running *process.Process) bool {
+	var n note
+	if json.Unmarshal(running.Note(), &n) != nil || n.Port == 0 || n.Fingerprint != p.config.Fingerprint || n.Epoch < p.config.Epoch {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.current != nil {
+		return false
+	}
+	i := p.newInstance()
+	i.run, i.port, i.token, i.process = running.Identity().Run, n.Port, n.Token, running
+	p.window.times = n.Failures
+	p.current = i
+	p.retired.Add(1)
+	go func() {
+		defer close(i.over)
+		// It may have become ready while no worker ran; if not, it has the whole limit again.
+		i.live(start(time.Now(), p.config.Startup, p.config.Shutdown, p.config.Paired), process.Exit{})
+	}()
+	return true
+}

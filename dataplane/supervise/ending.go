@@ -1,0 +1,147 @@
+package supervise
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/process"
+)
+
+// ExitRecord is how a run ended.
+type ExitRecord struct {
+	Run uint64
+	process.Exit
+	// Unexpected: nobody asked it to.
+	Unexpected bool
+	// Output is its last lines, secrets redacted.
+	Output []string
+}
+
+// ask sends the shutdown request (SHD-1) and says when it was not taken (SHD-2).
+func (i *instance) ask() {
+	status, err := i.shutdownRequest()
+	i.record(journal.Event{ID: journal.EventShutdownSent, Message: "shutdown request sent", Reason: answerText(status, err)})
+	if err != nil || status != "202" {
+		i.send(event{kind: unanswered})
+	}
+}
+
+func answerText(status string, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "status " + status
+}
+
+func (i *instance) shutdownRequest() (string, error) {
+	limit := max(i.pool.config.Shutdown, time.Second)
+	conn, err := net.DialTimeout("tcp4", fmt.Sprintf("127.0.0.1:%d", i.port), limit)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(limit))
+	_, err = fmt.Fprintf(conn, "POST %s/iisintegration HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nMS-ASPNETCORE-EVENT: shutdown\r\nMS-ASPNETCORE-TOKEN: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		strings.TrimSuffix(i.pool.config.Base, "/"), i.port, i.token)
+	if err != nil {
+		return "", err
+	}
+	line, err := bufio.NewReaderSize(conn, 4096).ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	_, rest, _ := strings.Cut(line, " ")
+	status, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	return status, nil
+}
+
+// end collects what is to be known of a run that is over, and takes it out of the pool.
+func (i *instance) end(m machine, exit process.Exit) {
+	c := &i.pool.config
+	elsewhere := ""
+	if m.Late {
+		elsewhere = i.elsewhere
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	if err := i.process.Forget(ctx); err != nil {
+		i.pool.log.Error("instance not ended", "run", i.run, "error", err)
+	}
+	unexpected := !i.wanted(m)
+	record := &ExitRecord{Run: i.run, Exit: exit, Unexpected: unexpected, Output: c.Journal.LastOutput(c.Site, c.Application, i.run, lastOutput)}
+	if m.Killed {
+		i.record(journal.Event{ID: journal.EventShutdownFailed, Message: fmt.Sprintf("did not stop within %v, killed", c.Shutdown)})
+	}
+	var failure error
+	switch {
+	case !m.Proven && unexpected:
+		failure = i.startFailure(m, exit, elsewhere)
+	case unexpected:
+		failure = fmt.Errorf("ended by itself: %v", exit)
+		i.record(journal.Event{ID: journal.EventExited, Message: "the application ended although nobody asked it to", Exit: exit.String(), Output: record.Output})
+		i.pool.log.Warn("instance ended unexpectedly", "instance", slot, "run", i.run, "pid", i.process.Pid(), "error", exit.String())
+	default:
+		i.record(journal.Event{ID: journal.EventShutdown, Message: "stopped", Exit: exit.String()})
+		i.pool.log.Info("instance stopped", "instance", slot, "run", i.run, "pid", i.process.Pid())
+	}
+	if failure != nil && !m.Proven && !i.second && c.Port == 0 && !m.Late && taken(i.port) {
+		i.again()
+		return
+	}
+	if !unexpected {
+		failure = ErrStopping
+	}
+	i.pool.ended(i, record, failure, unexpected)
+}
+
+// wanted says whether the end was asked for.
+func (i *instance) wanted(m machine) bool {
+	i.pool.mu.Lock()
+	defer i.pool.mu.Unlock()
+	return i.stopping && !m.Late
+}
+
+func (i *instance) startFailure(m machine, exit process.Exit, elsewhere string) *StartError {
+	c := &i.pool.config
+	f := &StartError{Late: m.Late, Output: c.Journal.LastOutput(c.Site, c.Application, i.run, startOutput)}
+	if m.Late {
+		f.Message = fmt.Sprintf("did not listen on port %d within %v%s", i.port, c.Startup, elsewhere)
+	} else {
+		f.Exit = &exit
+		f.Message = fmt.Sprintf("ended with %v before it listened on port %d", exit, i.port)
+	}
+	i.record(journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: f.Message, Exit: exit.String(), Output: f.Output})
+	i.pool.log.Warn("instance does not start", "instance", slot, "run", i.run, "pid", i.process.Pid(), "error", f.Message)
+	return f
+}
+
+// again makes the one second attempt that a port conflict is worth (D10); waiting requests wait on.
+func (i *instance) again() {
+	next := i.pool.newInstance()
+	next.second = true
+	i.pool.mu.Lock()
+	if i.pool.closed {
+		i.pool.mu.Unlock()
+		i.pool.ended(i, nil, ErrStopping, false)
+		return
+	}
+	i.pool.current = next
+	i.settle(nil)
+	i.pool.mu.Unlock()
+	go next.launch()
+}
+
+// taken says whether somebody else holds the port.
+func taken(port uint16) bool {
+	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return true
+	}
+	_ = l.Close()
+	return false
+}

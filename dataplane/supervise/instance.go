@@ -1,0 +1,313 @@
+package supervise
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/proctree"
+	"github.com/ancora-fleet/ancora/dataplane/upstream"
+)
+
+const (
+	pollEvery = 50 * time.Millisecond
+	// callLimit bounds one call of the keeper.
+	callLimit = 30 * time.Second
+	// startOutput is how much of the output of a failed start is kept, in characters (LOG-8).
+	startOutput = 30_000
+	// lastOutput is how much of the output of an exit is told upwards, in bytes.
+	lastOutput = 4 << 10
+)
+
+// instance is one process of a pool. Its goroutine owns the machine; the pool's lock guards what requests touch.
+type instance struct {
+	pool  *Pool
+	run   uint64
+	port  uint16
+	token string
+	// second says that this is the attempt after a port conflict.
+	second  bool
+	process *process.Process
+	started time.Time
+	// elsewhere says where it listened instead when the start-up limit was over.
+	elsewhere string
+
+	events  chan event
+	over    chan struct{} // the goroutine has ended
+	settled chan struct{} // ready or failed: failure says which
+	once    sync.Once
+	failure error
+
+	// Guarded by the pool's lock.
+	ready, stopping bool
+	inFlight        int
+	upstream        *upstream.Upstream
+	state           State
+}
+
+// note is what outlives the worker.
+type note struct {
+	Port        uint16      `json:"port"`
+	Token       string      `json:"token"`
+	Fingerprint string      `json:"fingerprint"`
+	Revision    int64       `json:"revision"`
+	Epoch       int64       `json:"epoch"`
+	Ready       bool        `json:"ready"`
+	Failures    []time.Time `json:"failures,omitempty"`
+}
+
+func (p *Pool) newInstance() *instance {
+	return &instance{
+		pool: p, state: Starting, started: time.Now(),
+		events: make(chan event, 16), over: make(chan struct{}), settled: make(chan struct{}),
+	}
+}
+
+func (i *instance) settle(failure error) {
+	i.once.Do(func() {
+		i.failure = failure
+		close(i.settled)
+	})
+}
+
+func (i *instance) send(e event) {
+	select {
+	case i.events <- e:
+	case <-i.over:
+	}
+}
+
+// launch starts the process and lives with it until its end.
+func (i *instance) launch() {
+	defer close(i.over)
+	if err := i.start(); err != nil {
+		failure := &StartError{Message: err.Error(), Err: err}
+		i.record(journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: failure.Message})
+		i.pool.ended(i, nil, failure, true)
+		return
+	}
+	i.live(start(time.Now(), i.pool.config.Startup, i.pool.config.Shutdown, i.pool.config.Paired), process.Exit{})
+}
+
+func (i *instance) start() error {
+	c := &i.pool.config
+	run, err := c.Journal.NextRun(c.Site, c.Application)
+	if err != nil {
+		return err
+	}
+	port, token := c.Port, c.Token
+	if port == 0 {
+		if port, err = c.Ports.Draw(); err != nil {
+			return err
+		}
+	}
+	if token == "" && c.Paired {
+		token = newToken()
+	}
+	i.guarded(func() { i.run, i.port, i.token = run, port, token })
+	secrets := c.Secrets
+	if token != "" {
+		secrets = append([]string{token}, secrets...)
+	}
+	if err := c.Journal.SetSecrets(c.Site, c.Application, run, secrets); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	i.pool.log.Debug("starting instance", "instance", slot, "run", run, "port", port)
+	started, err := c.Keeper.Start(ctx, process.Spec{
+		Identity: process.Identity{Site: c.Site, Application: c.Application, Instance: slot, Run: run},
+		Argv:     c.Command(port), Env: c.Environ(port, token), Dir: c.Dir, Credential: c.Credential, RunDir: c.RunDir(run),
+	})
+	if err != nil {
+		return err
+	}
+	i.guarded(func() { i.process = started })
+	i.keep(false)
+	i.pool.config.Changed()
+	return nil
+}
+
+// guarded changes what others may look at.
+func (i *instance) guarded(f func()) {
+	i.pool.mu.Lock()
+	defer i.pool.mu.Unlock()
+	f()
+}
+
+// keep stores the note; an instance without one is not adopted by the next worker, but ended and started again.
+func (i *instance) keep(ready bool) {
+	if err := i.save(ready); err != nil {
+		i.pool.log.Warn("note not kept", "run", i.run, "error", err)
+	}
+}
+
+func (i *instance) save(ready bool) error {
+	c := &i.pool.config
+	i.pool.mu.Lock()
+	failures := i.pool.window.times
+	i.pool.mu.Unlock()
+	data, err := json.Marshal(note{i.port, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, failures})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	return i.process.SetNote(ctx, data)
+}
+
+// live feeds the machine until the instance has ended, then settles it.
+func (i *instance) live(m machine, exit process.Exit) {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	listener := 0 // the process that listens, when it is not the main one
+	m, effects := i.look(m)
+	for {
+		i.guarded(func() { i.state = m.State })
+		for _, e := range effects {
+			if e == settle {
+				i.end(m, exit)
+				return
+			}
+			if e == announce {
+				listener = i.listenerOf()
+			}
+			i.perform(e)
+		}
+		timer := time.NewTimer(until(m.Deadline))
+		select {
+		case e := <-i.events:
+			m, effects = step(m, e, time.Now())
+		case <-i.process.Done():
+			exit = i.process.Exit()
+			m, effects = step(m, event{kind: exited, exit: exit}, time.Now())
+		case now := <-timer.C:
+			m, effects = step(m, event{kind: tick}, now)
+		case now := <-poll.C:
+			effects = nil
+			if m.State == Starting {
+				m, effects = i.look(m)
+			} else if m.State == Ready && listener != 0 && gone(listener) {
+				m, effects = step(m, event{kind: listenerEnd}, now)
+			}
+		}
+		timer.Stop()
+	}
+}
+
+// until is how long to wait for a deadline; none is an hour, after which nothing happens.
+func until(deadline time.Time) time.Duration {
+	if deadline.IsZero() {
+		return time.Hour
+	}
+	return max(time.Until(deadline), time.Millisecond)
+}
+
+// look asks whether the process tree listens.
+func (i *instance) look(m machine) (machine, []effect) {
+	if m.State != Starting {
+		return m, nil
+	}
+	ok, err := i.process.Listening(i.port)
+	if err != nil {
+		i.pool.log.Warn("listening sockets not readable", "error", err)
+	}
+	if ok {
+		return step(m, event{kind: listening}, time.Now())
+	}
+	return m, nil
+}
+
+// listenerOf gives the process that listens when it is not the main one.
+func (i *instance) listenerOf() int {
+	sockets, err := proctree.Listening()
+	if err != nil {
+		return 0
+	}
+	members, err := i.process.Members()
+	if err != nil {
+		return 0
+	}
+	for _, pid := range members {
+		for _, s := range proctree.OwnedBy(sockets, []int{pid}) {
+			if s.Address.Port() == i.port {
+				if pid == i.process.Pid() {
+					return 0
+				}
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// listensElsewhere names other addresses of the tree: an application that calls UseUrls in code beats the given port.
+func (i *instance) listensElsewhere() string {
+	addresses, err := i.process.ListensOn()
+	if err != nil || len(addresses) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it listens on %v instead", addresses)
+}
+
+func gone(pid int) bool {
+	p, err := proctree.Read(pid)
+	return err != nil || p.Zombie
+}
+
+func (i *instance) perform(e effect) {
+	switch e {
+	case announce:
+		i.record(journal.Event{ID: journal.EventStarted, Message: fmt.Sprintf("started, process %d listens on port %d", i.process.Pid(), i.port)})
+		i.keep(true)
+		i.pool.log.Info("instance ready", "instance", slot, "run", i.run, "pid", i.process.Pid(), "port", i.port)
+		i.pool.becameReady(i)
+	case ask:
+		go i.ask()
+	case term:
+		ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+		defer cancel()
+		if err := i.process.Signal(ctx, syscall.SIGTERM); err != nil {
+			i.pool.log.Warn("instance not signalled", "run", i.run, "error", err)
+		}
+		i.pool.config.Changed()
+	case kill:
+		i.elsewhere = i.listensElsewhere()
+		go i.kill()
+		i.pool.config.Changed()
+	}
+}
+
+func (i *instance) kill() {
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	if err := i.process.Kill(ctx); err != nil {
+		i.pool.log.Error("instance not killed", "run", i.run, "pid", i.process.Pid(), "error", err)
+	}
+}
+
+// record writes an event into the run's event stream.
+func (i *instance) record(e journal.Event) {
+	c := &i.pool.config
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	if err := c.Keeper.Append(ctx, c.RunDir(i.run), append(e.Encode(), '\n')); err != nil {
+		i.pool.log.Warn("event not kept", "run", i.run, "error", err)
+	}
+}
+
+// newToken makes a pairing token: a lower-case UUID, as the module's (ENV-3).
+func newToken() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}

@@ -1,0 +1,312 @@
+// Package supervise keeps the instances of one application alive: it starts one when a request needs it, lets requests
+// in when it listens, counts its failures, and stops it without dropping what is in flight.
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/upstream"
+)
+
+const (
+	// queueLimit is how many requests may wait for an instance.
+	queueLimit = 1000
+	// slot is the number of the one instance an application has.
+	slot = 1
+)
+
+// Config is one application as it is to run.
+type Config struct {
+	Site, Application string
+	// Revision and Epoch are told with the status and kept with the instance.
+	Revision, Epoch int64
+	// Fingerprint differs when a running instance must not be kept.
+	Fingerprint string
+	// Command and Environ give argv and the whole environment of an instance that is to listen on port.
+	Command func(port uint16) []string
+	Environ func(port uint16, token string) []string
+	Dir     string
+	// Credential is nil for whom the agent runs as.
+	Credential *process.Credential
+	// Startup and Shutdown are startupTimeLimit and shutdownTimeLimit.
+	Startup, Shutdown time.Duration
+	// RapidFails is rapidFailsPerMinute.
+	RapidFails int
+	// Always keeps an instance running without requests.
+	Always bool
+	// Port is 0 for a drawn one. Token is empty for a made one.
+	Port  uint16
+	Token string
+	// Paired says that the application checks the pairing token and takes the shutdown request below Base.
+	Paired bool
+	Base   string
+	// Idle is how long a connection to the instance may rest.
+	Idle time.Duration
+	// Secrets are never shown in its output.
+	Secrets []string
+	// RunDir gives the capture directory of a run.
+	RunDir  func(run uint64) string
+	Keeper  *process.Client
+	Journal *journal.Journal
+	Ports   *Ports
+	Logger  hclog.Logger
+	// Changed is called after each change of status, never with a lock held.
+	Changed func()
+}
+
+var (
+	// ErrStopping says that the pool takes no requests any more; another may stand in its place already.
+	ErrStopping = errors.New("supervise: the application is being stopped")
+	// ErrQueueFull says that too many requests wait already.
+	ErrQueueFull = errors.New("supervise: too many requests wait for the application")
+)
+
+// RefusedError says that starts are refused because of rapid fails (1003).
+type RefusedError struct {
+	Failures, Limit int
+	RetryAfter      time.Duration
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%d failures within a minute, %d are allowed: starts are refused for %v", e.Failures, e.Limit, e.RetryAfter.Round(time.Second))
+}
+
+// StartError says why an instance did not come up.
+type StartError struct {
+	Message string
+	// Exit is set when the process ended before it listened.
+	Exit *process.Exit
+	// Err is set when it could not be started at all; errno is kept.
+	Err error
+	// Late says that startupTimeLimit was over.
+	Late bool
+	// Output is what it had said, at most 30,000 characters.
+	Output []string
+}
+
+func (e *StartError) Error() string { return e.Message }
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Claim is an instance taken for one request.
+type Claim struct {
+	Upstream *upstream.Upstream
+	Token    string
+	pool     *Pool
+	instance *instance
+}
+
+// Pool is the instances of one application under one configuration.
+type Pool struct {
+	config Config
+	log    hclog.Logger
+
+	mu       sync.Mutex
+	current  *instance // starting or ready
+	waiting  int
+	window   window
+	closed   bool
+	failure  error // of the newest start
+	last     *ExitRecord
+	restarts time.Duration
+	retired  sync.WaitGroup // instances not settled
+}
+
+// New makes a pool. An instance of this configuration that runs already may be given to Adopt before the first request.
+func New(config Config) *Pool {
+	if config.Logger == nil {
+		config.Logger = hclog.NewNullLogger()
+	}
+	if config.Changed == nil {
+		config.Changed = func() {}
+	}
+	return &Pool{config: config, log: config.Logger.With("site", config.Site, "application", config.Application)}
+}
+
+// Acquire takes a ready instance, starting one when there is none. It waits until ctx ends. Every waiting request of a
+// start that fails gets its *StartError.
+func (p *Pool) Acquire(ctx context.Context) (Claim, error) {
+	for {
+		p.mu.Lock()
+		i, err := p.take()
+		if err != nil {
+			p.mu.Unlock()
+			return Claim{}, err
+		}
+		if i.ready {
+			i.inFlight++
+			p.mu.Unlock()
+			return Claim{i.upstream, i.token, p, i}, nil
+		}
+		if p.waiting >= queueLimit {
+			p.mu.Unlock()
+			return Claim{}, ErrQueueFull
+		}
+		p.waiting++
+		p.mu.Unlock()
+		err = p.wait(ctx, i)
+		p.mu.Lock()
+		p.waiting--
+		p.mu.Unlock()
+		if err != nil {
+			return Claim{}, err
+		}
+	}
+}
+
+// wait returns nil when it is worth looking again.
+func (p *Pool) wait(ctx context.Context, i *instance) error {
+	select {
+	case <-i.settled:
+		return i.failure
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// take gives the current instance, started or not, or starts one; the lock is held.
+func (p *Pool) take() (*instance, error) {
+	if p.closed {
+		return nil, ErrStopping
+	}
+	if p.current != nil {
+		return p.current, nil
+	}
+	now := time.Now()
+	if wait, refused := p.window.refuses(p.config.RapidFails, now); refused {
+		return nil, &RefusedError{p.window.count(now), p.config.RapidFails, wait}
+	}
+	p.current = p.newInstance()
+	p.retired.Add(1)
+	go p.current.launch()
+	return p.current, nil
+}
+
+// Release gives an instance back.
+func (c Claim) Release() {
+	p := c.pool
+	p.mu.Lock()
+	c.instance.inFlight--
+	last := c.instance.inFlight == 0 && c.instance.stopping
+	p.mu.Unlock()
+	if last {
+		c.instance.send(event{kind: idle})
+	}
+}
+
+// Start starts an instance if there is none, without waiting for it.
+func (p *Pool) Start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.take()
+	return err
+}
+
+// Await starts an instance if there is none and waits until it is ready.
+func (p *Pool) Await(ctx context.Context) error {
+	claim, err := p.Acquire(ctx)
+	if err == nil {
+		claim.Release()
+	}
+	return err
+}
+
+// Close lets no more requests in; from its return on Acquire gives ErrStopping. What is in flight may go on for drain,
+// then the shutdown limit begins. Stopped waits for the end.
+func (p *Pool) Close(drain time.Duration) {
+	p.mu.Lock()
+	p.closed = true
+	i := p.current
+	busyNow := false
+	if i != nil {
+		i.stopping = true
+		busyNow = i.inFlight > 0
+	}
+	p.mu.Unlock()
+	if i == nil {
+		return
+	}
+	if busyNow {
+		i.send(event{kind: busy})
+	}
+	i.send(event{kind: stop, drain: drain})
+	// The last request may have ended between the look and the stop.
+	p.mu.Lock()
+	empty := i.inFlight == 0
+	p.mu.Unlock()
+	if busyNow && empty {
+		i.send(event{kind: idle})
+	}
+}
+
+// Stopped waits until no process of the pool is left, or ctx ends.
+func (p *Pool) Stopped(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { p.retired.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// becameReady lets the waiting requests in.
+func (p *Pool) becameReady(i *instance) {
+	p.mu.Lock()
+	i.ready = true
+	i.upstream = upstream.New(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), i.port), upstream.Options{Idle: p.config.Idle})
+	i.settle(nil)
+	p.restarts = 0
+	p.failure = nil
+	p.mu.Unlock()
+	p.config.Changed()
+}
+
+// ended takes an instance out. failure is nil when its end was wanted.
+func (p *Pool) ended(i *instance, record *ExitRecord, failure error, counts bool) {
+	p.mu.Lock()
+	if p.current == i {
+		p.current = nil
+	}
+	if record != nil {
+		p.last = record
+	}
+	now := time.Now()
+	if counts {
+		p.window.add(now)
+		p.failure = failure
+	}
+	i.ready = false
+	i.settle(failure)
+	again := p.config.Always && !p.closed
+	pause := p.nextPause()
+	if wait, refused := p.window.refuses(p.config.RapidFails, now); refused {
+		p.log.Warn("starts refused after rapid fails", "failures", p.window.count(now))
+		pause = max(pause, wait)
+	}
+	p.mu.Unlock()
+	if i.upstream != nil {
+		i.upstream.Close()
+	}
+	if again {
+		time.AfterFunc(pause, func() { _ = p.Start(); p.config.Changed() })
+	}
+	p.retired.Done()
+	p.config.Changed()
+}
+
+// nextPause doubles from 1 s to 30 s; a start that succeeds begins anew. The lock is held.
+func (p *Pool) nextPause() time.Duration {
+	pause := p.restarts
+	p.restarts = min(max(2*p.restarts, time.Second), 30*time.Second)
+	return pause
+}
