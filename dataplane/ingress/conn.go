@@ -80,13 +80,13 @@ func (l *Listener) serve(nc net.Conn) {
 }
 
 // decide is where it is settled who serves a connection, before one of its bytes is consumed: it reports false when
-// somebody else has taken the socket. A connection that is no HTTP/2 is known by its first bytes.
+// somebody else has the socket now. HTTP/2 is known by its first bytes; they are looked at only where it is allowed.
 func (l *Listener) decide(c *conn) (ours bool) {
 	if l.h2 == nil {
 		return true
 	}
-	if preface, err := peekPreface(c.sock); err != nil || !preface {
-		return err == nil
+	if found, err := peekPreface(c.sock); err != nil || !found {
+		return true // an error meets whoever reads
 	}
 	l.h2.take(c)
 	return false

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/h1"
 	"github.com/ancora-fleet/ancora/dataplane/route"
 )
 
@@ -168,15 +169,34 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestLargeHead does not fit into the buffer that almost all heads fit into.
+// TestLargeHead tries heads around the sizes of buffers, each before a body that has to be read in the room behind it.
 func TestLargeHead(t *testing.T) {
 	c := dial(t, start(t, door(echo), Options{}))
-	for _, size := range []int{smallSize - 200, smallSize - 60, smallSize, 60 << 10} {
-		c.say("POST / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", size) + "\r\nTransfer-Encoding: chunked\r\n\r\n")
+	for _, size := range []int{smallSize - roomBehind, smallSize - 1, smallSize, smallSize + 1, 60 << 10, h1.MaxHead} {
+		head := "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nA: "
+		head += strings.Repeat("a", size-len(head)-4) + "\r\n\r\n"
+		c.say(head)
+		<-time.After(20 * time.Millisecond) // the head comes alone
 		c.say("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
 		if _, body := c.answer("POST"); body != "POST / base= host=x body=abcde" {
 			t.Errorf("%d: %q", size, body)
 		}
+	}
+}
+
+// TestRefusalWhileSending: a client that has more to say is listened to for a while, so that no reset takes the answer
+// away from it.
+func TestRefusalWhileSending(t *testing.T) {
+	c := dial(t, start(t, door(echo), Options{}))
+	c.say("GET / HTTP/1.1\r\n\r\n")
+	if res, _ := c.answer("GET"); res.StatusCode != 400 {
+		t.Error(res.Status)
+	}
+	for range 4 {
+		if _, err := c.Write(make([]byte, 64<<10)); err != nil {
+			t.Error(err)
+		}
+		<-time.After(5 * time.Millisecond)
 	}
 }
 

@@ -23,12 +23,15 @@ func TestHeadLimit(t *testing.T) {
 }
 
 func TestIdleLimit(t *testing.T) {
-	s := start(t, door(echo), Options{IdleLimit: 100 * time.Millisecond})
-	c := dial(t, s)
-	c.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	c.answer("GET")
-	if !c.closed() {
-		t.Error("still open")
+	s := start(t, door(echo), Options{IdleLimit: 100 * time.Millisecond, H2C: true})
+	used, fresh, half := dial(t, s), dial(t, s), dial(t, s)
+	used.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	used.answer("GET")
+	half.say(preface[:7])
+	for name, c := range map[string]*wire{"used": used, "fresh": fresh, "half a preface": half} {
+		if !c.closed() {
+			t.Errorf("%s: still open", name)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ type writer struct {
 	buf    []byte // what is held back
 	phrase []byte
 
-	method0 bool  // HEAD: the answer has no body, whatever its fields say
+	headed  bool  // the method is HEAD: the answer has no body, whatever its fields say
 	bodied  bool  // a body follows the head
 	chunked bool  // ... in chunks
 	left    int64 // ... of so many bytes; -1: as many as come
@@ -58,7 +58,7 @@ func (w *writer) reset(t *turn) {
 	}
 	w.t, w.buf, w.phrase, w.state = t, buf, nil, blank
 	w.close, w.aborted, w.cut, w.asked = false, false, false, false
-	w.method0 = t != nil && string(t.head.Method) == "HEAD"
+	w.headed = t != nil && string(t.head.Method) == "HEAD"
 }
 
 // proceed sends 100 Continue, unless it has been sent or the answer has begun.
@@ -115,7 +115,7 @@ func (w *writer) Head(status int, fields []forward.Field, length int64) error {
 // frame says where the body ends (RFC 9112 6.3): none after HEAD, 204 and 304, else a length, chunks, or, for a client
 // that knows neither, the end of the connection.
 func (w *writer) frame(length int64) {
-	w.bodied = !w.method0 && w.status >= 200 && w.status != 204 && w.status != 304
+	w.bodied = !w.headed && w.status >= 200 && w.status != 204 && w.status != 304
 	w.chunked, w.left = false, length
 	switch {
 	case w.status == 101:
