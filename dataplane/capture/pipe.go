@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,9 @@ func (w *Writer) Pipe(s Stream) (*os.File, error) {
 		return nil, errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1]))
 	}
 	reader := os.NewFile(uintptr(fds[0]), s.String())
+	w.mu.Lock()
+	w.readers = append(w.readers, reader)
+	w.mu.Unlock()
 	w.pipes.Go(func() { w.follow(s, reader) })
 	return os.NewFile(uintptr(fds[1]), s.String()), nil
 }
@@ -42,8 +46,17 @@ func (w *Writer) follow(s Stream, reader *os.File) {
 	})
 }
 
-// Finish waits until the last writer of every pipe is gone, ends the run and closes its files.
+// FinishLimit is how long the end of a run waits for its pipes to be closed.
+const FinishLimit = time.Second
+
+// Finish ends the run and closes its files. It is for when the processes of the run are gone: their output is in the pipes
+// or captured. Should somebody else have been passed a pipe's writing end, it is no longer listened to after FinishLimit.
 func (w *Writer) Finish() error {
+	w.mu.Lock()
+	for _, reader := range w.readers {
+		_ = reader.SetReadDeadline(time.Now().Add(FinishLimit))
+	}
+	w.mu.Unlock()
 	w.pipes.Wait()
 	return errors.Join(w.End(), w.Close())
 }

@@ -14,8 +14,8 @@ type segmentFile struct {
 	time time.Time
 }
 
-// prune deletes the oldest segments of an application until ApplicationQuota has room for one more; keep names files
-// that are being written.
+// prune deletes the oldest segments of an application until ApplicationQuota has room for one more. keep names those one
+// writer has open; another's may go, who then begins a new one.
 func prune(appDir string, keep map[string]bool) {
 	paths, err := filepath.Glob(filepath.Join(appDir, "*", "*.*"))
 	if err != nil {

@@ -19,6 +19,7 @@ type Writer struct {
 	pipes sync.WaitGroup
 
 	mu      sync.Mutex
+	readers []*os.File
 	marks   *os.File
 	at      int64 // where the next mark goes
 	number  uint64
@@ -137,20 +138,46 @@ func (w *Writer) drain(s Stream, pipe int) (int, error) {
 	return max(n, 0), err
 }
 
+// segment opens the next segment when the open one is full. One that was deleted to keep the quota, or by hand, counts as
+// full: what goes into it would be gone.
 func (w *Writer) segment(s Stream, st *stream) error {
-	if st.file != nil && st.offset-st.start < SegmentSize {
+	if st.file != nil && st.offset-st.start < SegmentSize && linked(st.file) {
 		return nil
 	}
-	file, err := os.OpenFile(filepath.Join(w.dir, SegmentName(s, st.offset)), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	start := st.offset
+	if st.file == nil {
+		start = w.unfinished(s, st.offset)
+	}
+	file, err := os.OpenFile(filepath.Join(w.dir, SegmentName(s, start)), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return fmt.Errorf("capture: %w", err)
 	}
 	if st.file != nil {
 		_ = st.file.Close()
-		prune(filepath.Dir(w.dir), w.open())
 	}
-	st.file, st.start = file, st.offset
+	st.file, st.start = file, start
+	prune(filepath.Dir(w.dir), w.open())
 	return nil
+}
+
+func linked(file *os.File) bool {
+	var stat unix.Stat_t
+	return unix.Fstat(int(file.Fd()), &stat) == nil && stat.Nlink > 0
+}
+
+// unfinished gives the start of the segment in which a run that is opened again goes on at offset: the last one, where it
+// has room and holds all that was marked; else a new one begins.
+func (w *Writer) unfinished(s Stream, offset uint64) uint64 {
+	paths, err := filepath.Glob(filepath.Join(w.dir, s.String()+".*"))
+	if err != nil || len(paths) == 0 {
+		return offset
+	}
+	last := paths[len(paths)-1] // the names sort by start
+	_, start, ok := ParseSegment(filepath.Base(last))
+	if info, err := os.Stat(last); !ok || err != nil || start > offset || offset-start >= SegmentSize || uint64(info.Size()) < offset-start {
+		return offset
+	}
+	return start
 }
 
 func (w *Writer) open() map[string]bool {
