@@ -1,6 +1,7 @@
 package proctree
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"time"
@@ -42,29 +43,57 @@ func KillLeftovers(left []Instance, prefix string) error {
 	})
 }
 
+// KillDescendants ends everything that descends from this process, a subreaper: also what shed session and mark.
+func KillDescendants() error {
+	self := os.Getpid()
+	return kill(func(t Table) []int {
+		var doomed []int
+		for pid, p := range t {
+			for above := p.Parent; above > 0 && !p.Zombie; above = t[above].Parent {
+				if above == self {
+					doomed = append(doomed, pid)
+					break
+				}
+			}
+		}
+		return doomed
+	})
+}
+
+// kill looks until nothing is found. A look can miss what was forked during it by something that ended during it, so it
+// proves something only when nothing at all was forked meanwhile; on a busy machine many looks must do.
 func kill(find func(Table) []int) error {
+	const proven, enough = 2, 40
 	deadline := time.Now().Add(KillLimit)
-	quiet := 0
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	pause, quiet, empty := time.Millisecond, 0, 0
+	for quiet < proven && empty < enough {
+		before := lastPID()
 		table, err := Scan()
 		if err != nil {
 			return err
 		}
 		doomed := find(table)
-		if len(doomed) == 0 {
-			// One look may miss what was forked during it by what ended during it.
-			if quiet++; quiet == 2 {
-				return nil
-			}
-			continue
-		}
-		quiet = 0
-		if time.Now().After(deadline) {
-			return fmt.Errorf("processes %v do not end", doomed)
-		}
 		for _, pid := range doomed {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
-		time.Sleep(pause)
+		switch {
+		case len(doomed) == 0 && before == lastPID():
+			quiet, empty = quiet+1, empty+1
+		case len(doomed) == 0:
+			quiet, empty = 0, empty+1
+		case time.Now().After(deadline):
+			return fmt.Errorf("processes %v do not end", doomed)
+		default:
+			quiet, empty = 0, 0
+			time.Sleep(pause)
+			pause = min(2*pause, 10*time.Millisecond)
+		}
 	}
+	return nil
+}
+
+// lastPID gives the pid that was given out last, the last field of loadavg; it stays the same while nothing is forked.
+func lastPID() string {
+	data, _ := os.ReadFile("/proc/loadavg")
+	return string(data[bytes.LastIndexByte(data, ' ')+1:])
 }

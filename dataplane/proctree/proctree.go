@@ -73,10 +73,15 @@ func Read(pid int) (Process, error) {
 func (t Table) Members(of Instance, keeper int) []int {
 	inside, marked := map[int]bool{}, map[int]bool{}
 	main, known := t[of.PID]
-	// A pid is not given out again while it names a session, so when it was, the session is gone too.
-	reused := known && main.Start != of.Start
+	same := known && main.Start == of.Start
 	belongs := func(p Process) bool {
-		if !reused && (p.PID == of.PID || p.Session == of.PID) {
+		switch {
+		case p.PID == of.PID:
+			return same
+		case p.Session != of.PID:
+		case same, !known && p.Parent == keeper:
+			// A pid is not given out again while it names a session. But a session of that name, its leader gone, may be
+			// another's who had the pid later; that one's processes do not fall to this keeper.
 			return true
 		}
 		// The parent of an orphan may have ended while the table was read.
