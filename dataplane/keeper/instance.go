@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
 	"github.com/ancora-fleet/ancora/dataplane/capture"
@@ -41,6 +42,9 @@ func (k *Keeper) handle(r protocol.Request) {
 		k.answer(answer, k.unlisten(r.Name), nil)
 	case protocol.OpAppend:
 		k.answer(answer, k.append(r.RunDir, r.Data), nil)
+	case protocol.OpNotify:
+		_, err := daemon.SdNotify(false, r.Name)
+		k.answer(answer, err, nil)
 	case protocol.OpSignal, protocol.OpKill, protocol.OpNote, protocol.OpForget:
 		i, ok := k.instances[r.ID]
 		if !ok {
@@ -148,6 +152,9 @@ func (k *Keeper) fork(i *instance, spec *protocol.Spec) error {
 	env := append(append([]string{}, spec.Env...), proctree.MarkVariable+"="+i.Mark)
 	i.PID, err = syscall.ForkExec(spec.Argv[0], spec.Argv, &syscall.ProcAttr{Dir: spec.Dir, Env: env, Files: files, Sys: sys})
 	if err != nil {
+		if _, missing := os.Stat(spec.Dir); missing != nil {
+			return missing
+		}
 		return fmt.Errorf("exec %s: %w", spec.Argv[0], err)
 	}
 	k.childStarted()

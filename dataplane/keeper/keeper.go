@@ -7,8 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"os"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ancora-fleet/ancora/dataplane/capture"
+	"github.com/ancora-fleet/ancora/dataplane/datadir"
 	"github.com/ancora-fleet/ancora/dataplane/keeper/protocol"
 	"github.com/ancora-fleet/ancora/dataplane/proctree"
 )
@@ -72,23 +74,19 @@ func New(config Config) *Keeper {
 // Run keeps worker and instances until ctx ends or the worker stops by itself; then nothing it started is left. A worker
 // that ends with code 2, a usage error, gives a *WorkerExit.
 func (k *Keeper) Run(ctx context.Context) error {
-	lock, err := lock(k.config.DataDir)
+	lock, err := datadir.Lock(k.config.DataDir)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if k.id, err = dataDirID(k.config.DataDir); err != nil {
+	if k.id, err = datadir.ID(k.config.DataDir); err != nil {
 		return err
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("keeper: become subreaper: %w", err)
 	}
 	unix.Umask(0o022)
-	// What this process was given beyond the three standard descriptors is no application's business.
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("keeper: close descriptors: %w", err)
-	}
-	if err := k.endLeftovers(); err != nil {
+	if err := errors.Join(closeOnExec(), k.endLeftovers()); err != nil {
 		return err
 	}
 	// Reaping and looping need few objects; a small heap is worth more than speed here.
@@ -187,23 +185,34 @@ func (k *Keeper) exited(pid int, exit protocol.Exit) {
 	for _, i := range k.instances {
 		if i.PID == pid && i.exit == nil {
 			i.exit = &exit
-				k.send(protocol.Message{Kind: protocol.KindExit, ID: i.id, PID: pid, Exit: &exit}, nil)
+			k.send(protocol.Message{Kind: protocol.KindExit, ID: i.id, PID: pid, Exit: &exit}, nil)
 			k.save()
 			return
 		}
 	}
 }
 
-// endAll kills what runs and closes what is open.
+// endAll kills what descends from this process and closes what is open.
 func (k *Keeper) endAll() {
+	if err := proctree.KillDescendants(); err != nil {
+		k.log.Error("not all is ended", "error", err)
+	}
 	for _, i := range k.instances {
-		if err := proctree.Kill(i.Instance); err != nil {
-			k.log.Error("instance not ended", "instance", i.id, "error", err)
-		}
 		k.forget(i)
 	}
 	for _, l := range k.listeners {
 		_ = l.file.Close()
 	}
 	k.ending.Wait()
+}
+
+// closeOnExec keeps what this process was given beyond the three standard descriptors from the applications.
+func closeOnExec() error {
+	fds, err := os.ReadDir("/proc/self/fd")
+	for _, entry := range fds {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ancora-fleet/ancora/dataplane/atomicfile"
 	"github.com/ancora-fleet/ancora/dataplane/capture"
@@ -19,13 +20,15 @@ const savedFile = "instances.json"
 type saved struct {
 	proctree.Instance
 	RunDir string `json:"run_dir"`
+	// Boot names the boot in which pid and start time mean something.
+	Boot string `json:"boot"`
 }
 
 // save writes who runs, whole or not at all.
 func (k *Keeper) save() {
 	all := []saved{}
 	for _, i := range k.instances {
-		all = append(all, saved{i.Instance, i.runDir})
+		all = append(all, saved{i.Instance, i.runDir, bootID()})
 	}
 	data, err := json.Marshal(all)
 	if err == nil {
@@ -47,9 +50,11 @@ func (k *Keeper) endLeftovers() error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		k.log.Warn("who ran before is not readable, going by marks", "error", err)
 	}
-	left := make([]proctree.Instance, len(before))
-	for i, s := range before {
-		left[i] = s.Instance
+	var left []proctree.Instance
+	for _, s := range before {
+		if s.Boot == bootID() {
+			left = append(left, s.Instance)
+		}
 	}
 	if err := proctree.KillLeftovers(left, k.id+"/"); err != nil {
 		return fmt.Errorf("keeper: end what an earlier agent left: %w", err)
@@ -61,4 +66,9 @@ func (k *Keeper) endLeftovers() error {
 	}
 	k.save()
 	return nil
+}
+
+func bootID() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id))
 }

@@ -36,7 +36,9 @@ func (k *Keeper) listen(name, address string, answer *protocol.Message) (*os.Fil
 }
 
 func open(address string) (*listener, error) {
-	socket, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // its sockets cost more and miss options the engine sets
+	socket, err := plain.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -94,6 +95,10 @@ func (k *Keeper) send(m protocol.Message, file *os.File) {
 	}
 	if err := k.worker.conn.Send(m, file); err != nil {
 		k.log.Debug("message not sent", "kind", m.Kind, "error", err)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			k.log.Warn("the worker does not listen, ending it", "pid", k.worker.pid)
+			k.worker.kill()
+		}
 	}
 }
 
@@ -106,7 +111,8 @@ func (k *Keeper) serve(conn *protocol.Conn) {
 			_ = file.Close()
 		}
 		if err != nil {
-			return // the worker's exit is what counts
+			_ = conn.Close() // the worker is gone, or sent what is no request and must go: its exit is what counts
+			return
 		}
 		k.call(func() {
 			if k.worker.conn == conn {

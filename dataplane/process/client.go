@@ -31,6 +31,7 @@ type Client struct {
 	seq       uint64
 	waiting   map[uint64]chan answer
 	processes map[string]*Process
+	starting  map[string]*Process // asked for and not yet answered
 	gone      bool
 }
 
@@ -55,7 +56,7 @@ func Inherited(getenv func(string) string) (*os.File, bool) {
 func Connect(file *os.File) (*Client, error) {
 	c := &Client{
 		conn: protocol.NewConn(file), stopping: make(chan struct{}), listeners: map[string]string{},
-		waiting: map[uint64]chan answer{}, processes: map[string]*Process{},
+		waiting: map[uint64]chan answer{}, processes: map[string]*Process{}, starting: map[string]*Process{},
 	}
 	for {
 		var m protocol.Message
@@ -121,6 +122,9 @@ func (c *Client) take(a answer) {
 	case protocol.KindExit:
 		c.mu.Lock()
 		p := c.processes[a.message.ID]
+		if p == nil {
+			p = c.starting[a.message.ID]
+		}
 		c.mu.Unlock()
 		if p != nil && a.message.Exit != nil {
 			p.ended(*a.message.Exit)
@@ -232,5 +236,12 @@ func (c *Client) Listeners() map[string]string { return c.listeners }
 // Append writes a line, which ends with a line feed, into the event stream of a run.
 func (c *Client) Append(ctx context.Context, runDir string, line []byte) error {
 	_, err := c.call(ctx, protocol.Request{Op: protocol.OpAppend, RunDir: runDir, Data: line})
+	return err
+}
+
+// Notify has the keeper, which is the service to systemd, tell it a state such as READY=1. Without a service manager it
+// does nothing.
+func (c *Client) Notify(ctx context.Context, state string) error {
+	_, err := c.call(ctx, protocol.Request{Op: protocol.OpNotify, Name: state})
 	return err
 }

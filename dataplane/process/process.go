@@ -104,18 +104,34 @@ func (c *Client) Start(ctx context.Context, spec Spec) (*Process, error) {
 	}
 	// An exit may be told right behind the answer, so the process is known before it is asked for.
 	p := c.process(spec.Identity, protocol.Message{RunDir: spec.RunDir})
+	if err := c.begin(ctx, id, p); err != nil {
+		return nil, err
+	}
+	// The answer is waited for in any case: a process that nobody knows of would run on.
+	a, err := c.call(context.WithoutCancel(ctx), protocol.Request{Op: protocol.OpStart, ID: id, Spec: s})
 	c.mu.Lock()
-	c.processes[id] = p
-	c.mu.Unlock()
-	a, err := c.call(ctx, protocol.Request{Op: protocol.OpStart, ID: id, Spec: s})
+	defer c.mu.Unlock()
+	delete(c.starting, id)
 	if err != nil {
-		c.mu.Lock()
-		delete(c.processes, id)
-		c.mu.Unlock()
 		return nil, err
 	}
 	p.pid, p.start, p.mark = a.message.PID, a.message.Start, a.message.Mark
+	c.processes[id] = p
 	return p, nil
+}
+
+func (c *Client) begin(ctx context.Context, id string, p *Process) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.starting[id] != nil || c.processes[id] != nil {
+		return fmt.Errorf("process: %s is started already", id)
+	}
+	c.starting[id] = p
+	if err := context.Cause(ctx); err != nil {
+		delete(c.starting, id)
+		return err
+	}
+	return nil
 }
 
 // Processes gives what the keeper held when this worker was started and what was started since, ended or not, until it

@@ -6,15 +6,23 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Conn is one end of the socketpair: a message is a packet, a descriptor may come with it.
-type Conn struct{ file *os.File }
+// SendLimit is how long the other end may leave a message lying when the socket is full.
+const SendLimit = 5 * time.Second
+
+// Conn is one end of the socketpair: a message is a packet, a descriptor may come with it. Any goroutine may send, one
+// receives.
+type Conn struct {
+	file *os.File
+	in   []byte
+}
 
 // NewConn takes over the descriptor, which must be a SOCK_SEQPACKET socket.
-func NewConn(file *os.File) *Conn { return &Conn{file} }
+func NewConn(file *os.File) *Conn { return &Conn{file: file} }
 
 // Pair makes the two ends: one to speak over, one to pass to a worker.
 func Pair() (*Conn, *os.File, error) {
@@ -31,7 +39,8 @@ func Pair() (*Conn, *os.File, error) {
 // Close ends both directions.
 func (c *Conn) Close() error { return c.file.Close() }
 
-// Send writes one message and, when file is not nil, its descriptor.
+// Send writes one message and, when file is not nil, its descriptor. After SendLimit it gives up with
+// os.ErrDeadlineExceeded.
 func (c *Conn) Send(message any, file *os.File) error {
 	data, err := json.Marshal(message)
 	if err != nil {
@@ -46,6 +55,9 @@ func (c *Conn) Send(message any, file *os.File) error {
 	}
 	raw, err := c.file.SyscallConn()
 	if err != nil {
+		return err
+	}
+	if err := c.file.SetWriteDeadline(time.Now().Add(SendLimit)); err != nil {
 		return err
 	}
 	var sent error
@@ -63,7 +75,10 @@ func (c *Conn) Receive(message any) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, rights := make([]byte, MaxMessage), make([]byte, unix.CmsgSpace(4))
+	if c.in == nil {
+		c.in = make([]byte, MaxMessage)
+	}
+	data, rights := c.in, make([]byte, unix.CmsgSpace(4))
 	var n, rn, flags int
 	var got error
 	err = raw.Read(func(fd uintptr) bool {

@@ -25,6 +25,7 @@ const (
 	OpListen   Op = "listen"   // answers with a descriptor
 	OpUnlisten Op = "unlisten" // close a listener
 	OpAppend   Op = "append"   // a line into the event stream of a run
+	OpNotify   Op = "notify"   // tell the service manager the state in Name: to it, the keeper is the service
 )
 
 // MaxNote is the length of an instance's note in bytes.
