@@ -66,10 +66,13 @@ func NewEmbedded(config EmbeddedConfig) (*Embedded, error) {
 	}
 	e := &Embedded{config: config, socket: filepath.Join(dir, socketName), ready: make(chan struct{})}
 	if len(e.socket) > maxSocketPath {
-		if e.short, err = os.MkdirTemp("/tmp", "ancora-"); err != nil {
+		if e.short, err = os.MkdirTemp("", "ancora-"); err != nil {
 			return nil, fmt.Errorf("a directory for the socket, as %s is too long for one: %w", dir, err)
 		}
-		e.socket = filepath.Join(e.short, socketName)
+		if e.socket = filepath.Join(e.short, socketName); len(e.socket) > maxSocketPath {
+			os.Remove(e.short)
+			return nil, fmt.Errorf("%s and %s are both too long for a socket", dir, e.short)
+		}
 	}
 	return e, nil
 }
