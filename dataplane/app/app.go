@@ -1,0 +1,287 @@
+// Package app is the front door of one application. What stands behind it at the moment, running, offline or failed, is
+// one immutable door behind an atomic pointer: requests ask no flags.
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/offline"
+	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/supervise"
+)
+
+// drainLimit is how long requests in flight may go on when an instance is replaced (SHD-7, IIS' own limit).
+const drainLimit = 90 * time.Second
+
+// Spec is an application as it is to run.
+type Spec struct {
+	Pool supervise.Config
+	// RequestTimeout is inactivity (FWD-30); 0 is none.
+	RequestTimeout time.Duration
+	// InProcess asks for the semantics of the in-process model: 500.3x, a failed start that sticks for a while.
+	InProcess bool
+	// PlainErrors answers a failed start with a plain 502.
+	PlainErrors bool
+	// Development shows visitors why it does not start.
+	Development bool
+}
+
+// App is one application.
+type App struct {
+	site, path string
+	log        hclog.Logger
+	offline    *offline.State
+	door       atomic.Pointer[door]
+	changed    func()
+
+	mu      sync.Mutex
+	spec    *Spec
+	pool    *supervise.Pool // nil while offline, failed or closed
+	next    *swap           // a replacement that is not ready yet
+	reason  error           // why there is no spec
+	swapErr error           // why the newest replacement did not come up
+	closed  bool
+	retired []*supervise.Pool
+}
+
+type door struct{ forward.Door }
+
+// swap is a pool that is to replace the current one once it is ready.
+type swap struct {
+	spec   *Spec
+	pool   *supervise.Pool
+	cancel context.CancelFunc
+}
+
+// New makes an application that has nothing to run yet: requests get 503 until Update or Fail.
+func New(site, path, root string, log hclog.Logger, changed func()) *App {
+	if log == nil {
+		log = hclog.NewNullLogger()
+	}
+	a := &App{site: site, path: path, log: log.With("site", site, "application", path), changed: changed}
+	state := offline.New(site, root, func() {
+		if a.offline != nil {
+			a.turn()
+		}
+	})
+	a.offline = state
+	a.turn()
+	return a
+}
+
+// Run watches for app_offline.htm and the ends of notices until ctx ends.
+func (a *App) Run(ctx context.Context) { a.offline.Run(ctx) }
+
+// Serve answers one request by what stands here now. A door that was retired meanwhile sends it to the next one.
+func (a *App) Serve(r *forward.Request, w forward.ResponseWriter) {
+	a.offline.Look(time.Now())
+	a.door.Load().Serve(r, w)
+}
+
+// Offline gives what holds the application offline; none: in service.
+func (a *App) Offline() []string {
+	if answer := a.offline.Answer(); answer != nil {
+		return answer.Holders
+	}
+	return nil
+}
+
+// SetNotices says which notices there are. From its return on the doors are as they must be.
+func (a *App) SetNotices(notices []offline.Notice) { a.offline.SetNotices(notices) }
+
+// Adopt gives a running process to the application; false: it is not wanted, and the caller ends it. Call it after
+// Update and before the first request.
+func (a *App) Adopt(p *process.Process) bool {
+	a.mu.Lock()
+	pool := a.pool
+	a.mu.Unlock()
+	return pool != nil && pool.Adopt(p)
+}
+
+// Update says how the application is to run. What runs already is replaced only when the fingerprint or the epoch
+// differs: the new instance is ready before the old one drains, and one that does not come up leaves the old one.
+func (a *App) Update(spec *Spec) {
+	a.mu.Lock()
+	defer a.after(a.mu.Unlock)
+	if a.closed {
+		return
+	}
+	old := a.spec
+	a.reason = nil
+	if a.pool == nil || old == nil {
+		a.spec = spec
+		a.dropPools(spec.Pool.Shutdown)
+		a.turnLocked()
+		return
+	}
+	if old.Pool.Fingerprint == spec.Pool.Fingerprint && old.Pool.Epoch >= spec.Pool.Epoch {
+		a.spec = spec
+		a.setDoor(&running{a, a.pool, spec})
+		return
+	}
+	a.replace(spec)
+}
+
+// Recycle replaces what runs by the same anew.
+func (a *App) Recycle() {
+	a.mu.Lock()
+	defer a.after(a.mu.Unlock)
+	if a.pool != nil && !a.closed {
+		a.replace(a.spec)
+	}
+}
+
+// replace starts a pool beside the current one; the lock is held.
+func (a *App) replace(spec *Spec) {
+	a.cancelSwap()
+	next := supervise.New(a.poolConfig(spec))
+	starting, ready := a.pool.Running()
+	if !starting && !ready && !spec.Pool.Always {
+		// Nothing runs, so there is nothing to keep while the new one comes up.
+		a.retire(a.pool, 0)
+		a.spec, a.pool, a.swapErr = spec, next, nil
+		a.setDoor(&running{a, next, spec})
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &swap{spec, next, cancel}
+	a.next = s
+	go a.finish(ctx, s)
+}
+
+// finish puts a replacement in place once it is ready.
+func (a *App) finish(ctx context.Context, s *swap) {
+	defer s.cancel()
+	err := s.pool.Await(ctx)
+	a.mu.Lock()
+	defer a.after(a.mu.Unlock)
+	if a.next != s || a.closed {
+		a.retire(s.pool, 0)
+		return
+	}
+	a.next = nil
+	if err != nil {
+		a.swapErr = err
+		a.log.Warn("replacement does not start, the old one goes on", "error", err)
+		a.retire(s.pool, 0)
+		return
+	}
+	old := a.pool
+	a.spec, a.pool, a.swapErr = s.spec, s.pool, nil
+	a.setDoor(&running{a, s.pool, s.spec})
+	a.retire(old, drainLimit)
+}
+
+// Fail says why the application cannot run at all. What runs goes on.
+func (a *App) Fail(reason error) {
+	a.mu.Lock()
+	defer a.after(a.mu.Unlock)
+	a.reason = reason
+	if a.pool == nil && a.spec == nil {
+		a.turnLocked()
+	}
+}
+
+// Close ends everything: requests in flight may go on for drain.
+func (a *App) Close(drain time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	a.dropPools(drain)
+	a.setDoor(stopped{})
+}
+
+// Stopped waits until no process is left, or ctx ends.
+func (a *App) Stopped(ctx context.Context) error {
+	a.mu.Lock()
+	pools := a.retired
+	a.mu.Unlock()
+	var errs []error
+	for _, p := range pools {
+		errs = append(errs, p.Stopped(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// turn makes door and pools agree with the offline state.
+func (a *App) turn() {
+	a.mu.Lock()
+	defer a.after(a.mu.Unlock)
+	a.turnLocked()
+}
+
+func (a *App) turnLocked() {
+	switch answer := a.offline.Answer(); {
+	case a.closed:
+	case answer != nil:
+		a.setDoor(&away{answer})
+		limit := time.Duration(0)
+		if a.spec != nil {
+			limit = a.spec.Pool.Shutdown
+		}
+		a.dropPools(limit)
+	case a.spec == nil:
+		a.setDoor(&failed{a.reason})
+	case a.pool == nil:
+		a.pool = supervise.New(a.poolConfig(a.spec))
+		a.setDoor(&running{a, a.pool, a.spec})
+		if a.spec.Pool.Always {
+			pool := a.pool
+			go func() { _ = pool.Start() }()
+		}
+	}
+}
+
+// after runs unlock and tells of the change.
+func (a *App) after(unlock func()) {
+	unlock()
+	if a.changed != nil {
+		a.changed()
+	}
+}
+
+func (a *App) setDoor(d forward.Door) { a.door.Store(&door{d}) }
+
+// dropPools retires all there is; the lock is held.
+func (a *App) dropPools(drain time.Duration) {
+	a.cancelSwap()
+	if a.pool != nil {
+		a.retire(a.pool, drain)
+		a.pool = nil
+	}
+}
+
+func (a *App) cancelSwap() {
+	if a.next != nil {
+		a.next.cancel()
+		a.retire(a.next.pool, 0)
+		a.next = nil
+	}
+}
+
+// retire closes a pool: from its return on the pool lets no request in.
+func (a *App) retire(p *supervise.Pool, drain time.Duration) {
+	p.Close(drain)
+	kept := a.retired[:0]
+	for _, old := range a.retired {
+		ctx, cancel := context.WithTimeout(context.Background(), 0)
+		if old.Stopped(ctx) != nil {
+			kept = append(kept, old)
+		}
+		cancel()
+	}
+	a.retired = append(kept, p)
+}
+
+func (a *App) poolConfig(spec *Spec) supervise.Config {
+	c := spec.Pool
+	c.Changed = a.changed
+	return c
+}

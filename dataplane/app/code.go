@@ -1,0 +1,38 @@
+package app
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/ancora-fleet/ancora/dataplane/supervise"
+)
+
+// startCode is the status and substatus of a failed start: 502.5 out of process, in process what the .NET host's exit
+// code says (behaviour.md INP-11). An exit code counts only when the process was not ended by a signal.
+func startCode(err error, inProcess bool) string {
+	if !inProcess {
+		return "502.5"
+	}
+	start, ok := errors.AsType[*supervise.StartError](err)
+	switch {
+	case !ok:
+		return "500.30"
+	case start.Late:
+		return "500.37"
+	case errors.Is(start.Err, syscall.ENOEXEC):
+		return "500.32"
+	case start.Err != nil:
+		return "500.0"
+	case start.Exit == nil || start.Exit.Signal != 0:
+		return "500.30"
+	}
+	switch start.Exit.Code {
+	case 150, 156, 129, 155, 146, 148, 145, 147, 139, 140:
+		return "500.31"
+	case 154, 149:
+		return "500.38"
+	case 130, 131, 132, 135, 136:
+		return "500.32"
+	}
+	return "500.30"
+}

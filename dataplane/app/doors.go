@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/offline"
+	"github.com/ancora-fleet/ancora/dataplane/page"
+	"github.com/ancora-fleet/ancora/dataplane/supervise"
+)
+
+// OfflineField carries, on every answer of an application that is offline, all that holds it.
+const OfflineField = "X-Ancora-Offline"
+
+// running forwards to the instances of a pool.
+type running struct {
+	app  *App
+	pool *supervise.Pool
+	spec *Spec
+}
+
+func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
+	claim, err := d.pool.Acquire(r.Context)
+	if err != nil {
+		d.refuse(r, w, err)
+		return
+	}
+	defer claim.Release()
+	err = forward.Serve(r, w, claim.Upstream, forward.Options{Token: claim.Token, RequestTimeout: d.spec.RequestTimeout})
+	if failure, ok := errors.AsType[*forward.Error](err); ok && !failure.Sent {
+		d.failed(w, failure)
+	}
+}
+
+// refuse answers a request that got no instance.
+func (d *running) refuse(r *forward.Request, w forward.ResponseWriter, err error) {
+	var refused *supervise.RefusedError
+	var start *supervise.StartError
+	switch {
+	case errors.Is(err, supervise.ErrStopping):
+		// This door was retired while the request stood in it: the one that stands there now answers.
+		if now := d.app.door.Load(); now.Door != forward.Door(d) {
+			now.Serve(r, w)
+			return
+		}
+		send(w, page.Unavailable("This address is being changed. Please try again."), 1)
+	case errors.Is(err, supervise.ErrQueueFull):
+		send(w, page.Unavailable("Too many requests wait already. Please try again."), 5)
+	case errors.As(err, &refused):
+		send(w, d.startPage(err), seconds(refused.RetryAfter))
+	case errors.As(err, &start):
+		send(w, d.startPage(err), 0)
+	case r.Context.Err() != nil:
+		w.Abort(context.Cause(r.Context))
+	default:
+		send(w, d.startPage(err), 0)
+	}
+}
+
+func (d *running) startPage(err error) page.Page {
+	if d.spec.PlainErrors {
+		return page.Plain502()
+	}
+	detail := ""
+	if d.spec.Development {
+		detail = err.Error()
+		if start, ok := errors.AsType[*supervise.StartError](err); ok && len(start.Output) > 0 {
+			detail += "\n\n" + strings.Join(start.Output, "\n")
+		}
+	}
+	return page.StartFailure(startCode(err, d.spec.InProcess), detail)
+}
+
+// failed answers a request whose instance gave no answer (ERR-5).
+func (d *running) failed(w forward.ResponseWriter, failure *forward.Error) {
+	switch failure.Kind {
+	case forward.ClientGone:
+		w.Abort(failure)
+	case forward.TooLarge:
+		send(w, page.TooLarge(), 0)
+	case forward.BadRequest:
+		send(w, page.BadRequest(), 0)
+	default:
+		d.app.log.Debug("request not answered", "error", failure)
+		detail := ""
+		if d.spec.Development {
+			detail = failure.Error()
+		}
+		send(w, page.BadGateway("502.3", detail), 0)
+	}
+}
+
+// away is the door of an application that is out of service.
+type away struct{ answer *offline.Answer }
+
+func (d *away) Serve(_ *forward.Request, w forward.ResponseWriter) {
+	fields := []forward.Field{
+		field("Content-Type", page.ContentType),
+		field("Cache-Control", "no-store"),
+		field(OfflineField, strings.Join(d.answer.Holders, ", ")),
+	}
+	if n := d.answer.RetryAfter(time.Now()); n > 0 {
+		fields = append(fields, field("Retry-After", strconv.Itoa(n)))
+	}
+	if w.Head(503, fields, int64(len(d.answer.Body))) == nil {
+		_, _ = w.Write(d.answer.Body)
+	}
+}
+
+// failed is the door of an application that has nothing to run.
+type failed struct{ reason error }
+
+func (d *failed) Serve(_ *forward.Request, w forward.ResponseWriter) {
+	send(w, page.Unavailable("The application behind this address cannot run as it is configured."), 0)
+}
+
+// stopped is the door of an application that is gone.
+type stopped struct{}
+
+func (stopped) Serve(_ *forward.Request, w forward.ResponseWriter) {
+	send(w, page.Unavailable("This address is going away."), 0)
+}
+
+// NotFound answers where no site does.
+type NotFound struct{}
+
+func (NotFound) Serve(_ *forward.Request, w forward.ResponseWriter) { send(w, page.NotFound(), 0) }
+
+func send(w forward.ResponseWriter, p page.Page, retryAfter int) {
+	fields := []forward.Field{field("Content-Type", page.ContentType), field("Cache-Control", "no-store")}
+	if retryAfter > 0 {
+		fields = append(fields, field("Retry-After", strconv.Itoa(retryAfter)))
+	}
+	if w.Head(p.Status, fields, int64(len(p.Body))) == nil {
+		_, _ = w.Write(p.Body)
+	}
+}
+
+func field(name, value string) forward.Field {
+	return forward.Field{Name: []byte(name), Value: []byte(value)}
+}
+
+func seconds(d time.Duration) int { return max(int((d+time.Second-1)/time.Second), 1) }

@@ -1,0 +1,42 @@
+package app
+
+import "github.com/ancora-fleet/ancora/dataplane/supervise"
+
+// Status is where an application stands.
+type Status struct {
+	Offline []string
+	// Swapping says that a replacement is coming up; SwapError why the newest one did not.
+	Swapping  bool
+	SwapError error
+	// Reason says why it cannot run at all.
+	Reason error
+	// Failure says why its newest start failed.
+	Failure         error
+	Starting, Ready bool
+	// Revision is what requests are answered by; 0 when by nothing.
+	Revision int64
+	Instance *supervise.Status
+}
+
+// Status tells where the application stands.
+func (a *App) Status() Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := Status{Offline: a.Offline(), Swapping: a.next != nil, SwapError: a.swapErr, Reason: a.reason}
+	pool := a.pool
+	if pool == nil && len(a.retired) > 0 {
+		pool = a.retired[len(a.retired)-1]
+	}
+	if pool == nil {
+		return s
+	}
+	if instance, ok := pool.Status(); ok {
+		s.Instance = &instance
+	}
+	if a.pool != nil {
+		s.Starting, s.Ready = a.pool.Running()
+		s.Failure = a.pool.Failure()
+		s.Revision = a.spec.Pool.Revision
+	}
+	return s
+}
