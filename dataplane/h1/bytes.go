@@ -45,13 +45,8 @@ func IsHost(b []byte) bool {
 		if end < 3 || !all(b[1:end], isAddress) {
 			return false
 		}
-		if host, port = b[:end+1], b[end+1:]; len(port) == 0 {
-			return true
-		}
-		if port[0] != ':' {
-			return false
-		}
-		return isPort(port[1:])
+		port = b[end+1:]
+		return len(port) == 0 || port[0] == ':' && isPort(port[1:])
 	}
 	if i := bytes.IndexByte(b, ':'); i >= 0 {
 		host, port = b[:i], b[i+1:]

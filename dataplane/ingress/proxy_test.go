@@ -6,10 +6,13 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -177,5 +180,64 @@ func TestWebSocketThroughBoth(t *testing.T) {
 	case <-ended:
 	case <-time.After(5 * time.Second):
 		t.Error("the application still has its side")
+	}
+}
+
+// TestCrowd: many clients at once, some of which leave in the middle, and every one that stays gets its own answers.
+func TestCrowd(t *testing.T) {
+	s := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.URL.Path == "/chunked" {
+			w.(http.Flusher).Flush()
+		}
+		fmt.Fprintf(w, "%s %s", r.URL.RawQuery, body)
+	}, Options{})
+	var crowd sync.WaitGroup
+	for id := range 24 {
+		crowd.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(id)))
+			for range 20 {
+				visit(t, s, id, random)
+			}
+		})
+	}
+	crowd.Wait()
+}
+
+// visit is one connection with a few requests in flight.
+func visit(t *testing.T, s *server, id int, random *rand.Rand) {
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	r := bufio.NewReader(c)
+	for n := range 5 {
+		text := fmt.Sprintf("%d-%d-%s", id, n, strings.Repeat("x", random.IntN(30_000)))
+		path := []string{"/length", "/chunked"}[random.IntN(2)]
+		head := fmt.Sprintf("POST %s?%d-%d HTTP/1.1\r\nHost: x\r\n", path, id, n)
+		if random.IntN(2) == 0 {
+			io.WriteString(c, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(text), text))
+		} else {
+			io.WriteString(c, fmt.Sprintf("%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", head, len(text), text))
+		}
+		if random.IntN(10) == 0 {
+			return // leaves without its answer
+		}
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		body, err := io.ReadAll(res.Body)
+		if want := fmt.Sprintf("%d-%d %s", id, n, text); err != nil || string(body) != want {
+			t.Errorf("%d %.40q, %v; want %.40q", res.StatusCode, body, err, want)
+			return
+		}
+		if res.Close {
+			return
+		}
 	}
 }
