@@ -1,0 +1,93 @@
+package wire
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	typesv1 "github.com/ancora-fleet/ancora/proto/ancora/types/v1"
+
+	"github.com/ancora-fleet/ancora/dataplane/site"
+)
+
+func full() *site.Site {
+	limit, timeout, fails, plain := 30*time.Second, time.Duration(0), uint32(0), true
+	return &site.Site{
+		Name: "shop", Labels: map[string]string{"team": "web", "env": "prod"}, Placement: site.Placement{Hosts: "role=web"},
+		Bindings:   []site.Binding{{Listener: "http", Hostnames: []string{"shop.example.com"}}},
+		CreateTime: time.Unix(1000, 5).UTC(), Revision: 7,
+		Applications: []site.Application{{
+			Path: "/", Root: "/srv/shop", User: "shop", Profile: site.ProfileGeneric, Command: []string{"./api", "--x"},
+			Env: []site.Variable{{Name: "A", Value: ""}}, Start: site.StartAlways, StartupTimeLimit: &limit,
+			ShutdownTimeLimit: &limit, RequestTimeout: &timeout, RapidFailsPerMinute: &fails, DisableStartUpErrorPage: &plain,
+		}},
+	}
+}
+
+// Zeros that are set survive: rapidFailsPerMinute 0 is not the default.
+func TestRoundTrip(t *testing.T) {
+	want := full()
+	got, err := Site(SiteMessage(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDocumentIsTheSameForTheSameSite(t *testing.T) {
+	m := SiteMessage(full())
+	first, digest, err := Document(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Revision, m.Etag = 8, "x"
+	second, again, err := Document(m)
+	if err != nil || string(first) != string(second) || string(digest) != string(again) {
+		t.Errorf("revision and etag change the document, %v", err)
+	}
+	parsed, err := ParseDocument(first)
+	if err != nil || parsed.GetRevision() != 0 || parsed.GetCreateTime() == nil {
+		t.Errorf("%v, %v", parsed, err)
+	}
+}
+
+func TestUnknownIsRefusedAtAnyDepth(t *testing.T) {
+	unknown := protowire.AppendVarint(protowire.AppendTag(nil, 1000, protowire.VarintType), 1)
+	for name, change := range map[string]func(*typesv1.Site){
+		"site":      func(m *typesv1.Site) { m.ProtoReflect().SetUnknown(unknown) },
+		"placement": func(m *typesv1.Site) { m.GetPlacement().GetHosts().ProtoReflect().SetUnknown(unknown) },
+		"variable":  func(m *typesv1.Site) { m.Applications[0].Process.Env[0].ProtoReflect().SetUnknown(unknown) },
+		"enum":      func(m *typesv1.Site) { m.Applications[0].Profile = 99 },
+	} {
+		m := SiteMessage(full())
+		change(m)
+		content, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseDocument(content); err == nil || !strings.Contains(err.Error(), "does not know") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzParseDocument(f *testing.F) {
+	content, _, _ := Document(SiteMessage(full()))
+	f.Add(content)
+	f.Add([]byte{0x08, 0x01})
+	f.Fuzz(func(t *testing.T, content []byte) {
+		m, err := ParseDocument(content)
+		if err != nil {
+			return
+		}
+		if s, err := Site(m); err == nil {
+			_ = s.Validate()
+		}
+	})
+}
