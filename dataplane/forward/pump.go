@@ -47,9 +47,16 @@ func (p *pump) run() {
 	}
 }
 
+// receive waits for the client, which is not the instance's fault.
+func (p *pump) receive(buf []byte) (int, error) {
+	p.c.Pause()
+	defer p.c.Resume()
+	return p.body.Read(buf)
+}
+
 func (p *pump) sendLength(buf []byte) error {
 	for p.left > 0 {
-		n, err := p.body.Read(buf[:min(int64(len(buf)), p.left)])
+		n, err := p.receive(buf[:min(int64(len(buf)), p.left)])
 		if p.left -= int64(n); p.left == 0 {
 			p.read.Store(true)
 		} else if err != nil {
@@ -65,7 +72,7 @@ func (p *pump) sendLength(buf []byte) error {
 
 func (p *pump) sendChunks(buf []byte) error {
 	for total := int64(0); ; {
-		n, err := p.body.Read(buf[pumpMargin : len(buf)-pumpMargin])
+		n, err := p.receive(buf[pumpMargin : len(buf)-pumpMargin])
 		if total += int64(n); p.limit >= 0 && total > p.limit {
 			return errTooLarge
 		}

@@ -180,14 +180,14 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 	}
 	for err == nil {
 		if len(piece) == 0 { // what is held back must not wait for a body that takes its time
-			if _, err = x.w.Write(nil); err != nil {
+			if err = x.pass(c, nil); err != nil {
 				return clientError{err}
 			}
 			if piece, err = c.Receive(); err != nil {
 				break
 			}
 		}
-		if err = x.pass(piece); err != nil {
+		if err = x.pass(c, piece); err != nil {
 			return clientError{err}
 		}
 		piece, err = c.Poll()
@@ -198,8 +198,11 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 	return err
 }
 
-func (x *exchange) pass(piece []byte) error {
-	if holder, ok := x.w.(holder); ok {
+// pass hands a piece to the client; none makes it take what was held back. It may be in no hurry.
+func (x *exchange) pass(c *upstream.Conn, piece []byte) error {
+	c.Pause()
+	defer c.Resume()
+	if holder, ok := x.w.(holder); ok && len(piece) > 0 {
 		return holder.Hold(piece)
 	}
 	_, err := x.w.Write(piece)

@@ -221,6 +221,34 @@ func TestRequestTimeout(t *testing.T) {
 	}
 }
 
+// TestRequestTimeoutIsForTheInstance: a client that takes its time with its body, or with its answer, does not count.
+func TestRequestTimeoutIsForTheInstance(t *testing.T) {
+	up := instance(t, func(_ int, p *peer) {
+		p.head()
+		p.body(2)
+		p.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+		p.say("llo")
+	})
+	r := request(t, "POST", "")
+	body, send := io.Pipe()
+	r.Body, r.ContentLength = body, 2
+	w := client{written: make(chan string)}
+	go func() {
+		for range 2 {
+			<-time.After(300 * time.Millisecond)
+			io.WriteString(send, "x")
+		}
+		<-time.After(300 * time.Millisecond)
+		for range w.written {
+			<-time.After(200 * time.Millisecond)
+		}
+	}()
+	if err := Serve(r, &w, up, Options{RequestTimeout: 150 * time.Millisecond}); err != nil || w.body.String() != "hello" {
+		t.Errorf("%v, %q", err, w.body.String())
+	}
+	close(w.written)
+}
+
 // TestClientGone: the instance loses its connection when the client leaves (ERR-22: at once, unlike ANCM).
 func TestClientGone(t *testing.T) {
 	ended := make(chan bool, 1)

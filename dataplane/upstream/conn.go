@@ -34,7 +34,8 @@ type Conn struct {
 	r, w   int
 	body   body
 
-	beat atomic.Uint32 // counts reads and writes
+	beat   atomic.Uint32 // counts reads and writes
+	paused atomic.Int32  // callers that wait for somebody else
 
 	mu      sync.Mutex // what follows is shared with the sweep
 	busy    bool
@@ -254,6 +255,12 @@ func (c *Conn) release() {
 	c.up.buffers.Put(c.buf)
 	c.buf, c.wide, c.r, c.w = nil, nil, 0, 0
 }
+
+// Pause stops the clock of the time limit, until as many calls of Resume: what is waited for is not the instance.
+func (c *Conn) Pause() { c.paused.Add(1) }
+
+// Resume lets it run again, from zero.
+func (c *Conn) Resume() { c.paused.Add(-1) }
 
 // Borrow lends a buffer of 32 KiB, to be given back with Return.
 func (c *Conn) Borrow() *[]byte { return c.up.buffers.Get() }

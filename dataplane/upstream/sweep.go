@@ -108,7 +108,7 @@ func (c *Conn) look(now time.Time) bool {
 		turn := c.turn
 		c.stop = context.AfterFunc(c.ctx, func() { c.interrupt(turn, context.Cause(c.ctx)) })
 	}
-	if beat != c.seenBeat {
+	if beat != c.seenBeat || c.paused.Load() > 0 {
 		c.seenBeat, c.seenAt = beat, now
 	} else if c.timeout > 0 && now.Sub(c.seenAt) >= c.timeout {
 		c.cut(ErrTimeout)
