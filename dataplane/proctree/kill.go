@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +17,7 @@ const KillLimit = 10 * time.Second
 // what is being killed may have forked meanwhile.
 func Kill(of Instance) error {
 	keeper := os.Getpid()
-	return kill(func(t Table) []int { return t.Members(of, keeper) })
+	return kill(func(t Table) ([]int, bool) { return t.members(of, keeper) })
 }
 
 // Instance names the main process of an instance, which may have ended, and the mark of everything it started.
@@ -29,25 +30,29 @@ type Instance struct {
 // KillLeftovers ends the trees of processes that still are who they were, and everything whose mark begins with prefix.
 func KillLeftovers(left []Instance, prefix string) error {
 	self := os.Getpid()
-	return kill(func(t Table) []int {
-		var doomed []int
+	return kill(func(t Table) (doomed []int, sure bool) {
 		for _, l := range left {
 			doomed = append(doomed, t.Members(l, self)...)
 		}
+		sure = true
 		for pid, p := range t {
-			if pid != self && !p.Zombie && HasMarkPrefix(pid, prefix) {
+			if pid == self || p.Zombie {
+				continue
+			}
+			mark, clear := markOf(pid)
+			sure = sure && clear
+			if mark != "" && strings.HasPrefix(mark, prefix) {
 				doomed = append(doomed, pid)
 			}
 		}
-		return doomed
+		return doomed, sure
 	})
 }
 
 // KillDescendants ends everything that descends from this process, a subreaper: also what shed session and mark.
 func KillDescendants() error {
 	self := os.Getpid()
-	return kill(func(t Table) []int {
-		var doomed []int
+	return kill(func(t Table) (doomed []int, sure bool) {
 		for pid, p := range t {
 			for above := p.Parent; above > 0 && !p.Zombie; above = t[above].Parent {
 				if above == self {
@@ -56,13 +61,14 @@ func KillDescendants() error {
 				}
 			}
 		}
-		return doomed
+		return doomed, true
 	})
 }
 
 // kill looks until nothing is found. A look can miss what was forked during it by something that ended during it, so it
-// proves something only when nothing at all was forked meanwhile; on a busy machine many looks must do.
-func kill(find func(Table) []int) error {
+// proves something only when find was sure of every process and nothing at all was forked meanwhile; on a busy machine
+// many looks must do.
+func kill(find func(Table) (doomed []int, sure bool)) error {
 	const proven, enough = 2, 40
 	deadline := time.Now().Add(KillLimit)
 	pause, quiet, empty := time.Millisecond, 0, 0
@@ -72,12 +78,12 @@ func kill(find func(Table) []int) error {
 		if err != nil {
 			return err
 		}
-		doomed := find(table)
+		doomed, sure := find(table)
 		for _, pid := range doomed {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 		switch {
-		case len(doomed) == 0 && before == lastPID():
+		case len(doomed) == 0 && sure && before == lastPID():
 			quiet, empty = quiet+1, empty+1
 		case len(doomed) == 0:
 			quiet, empty = 0, empty+1

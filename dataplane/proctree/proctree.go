@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // MarkVariable is the environment variable that carries an instance's mark.
@@ -52,15 +51,9 @@ func Scan() (Table, error) {
 
 // Read reads one process; an error means that there is none.
 func Read(pid int) (Process, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	fields, err := stat(pid)
 	if err != nil {
 		return Process{}, err
-	}
-	// The name stands in parentheses and may hold anything, also parentheses.
-	_, rest, ok := bytes.Cut(data[max(bytes.LastIndexByte(data, ')'), 0):], []byte(") "))
-	fields := strings.Fields(string(rest))
-	if !ok || len(fields) < 20 {
-		return Process{}, fmt.Errorf("proctree: stat of %d is not readable", pid)
 	}
 	p := Process{PID: pid, Zombie: fields[0] == "Z" || fields[0] == "X"}
 	p.Parent, _ = strconv.Atoi(fields[1])
@@ -69,11 +62,33 @@ func Read(pid int) (Process, error) {
 	return p, err
 }
 
+// stat gives the fields behind the name: state, parent, group, session and so on, proc(5) counts them from 3.
+func stat(pid int) ([]string, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil, err
+	}
+	// The name stands in parentheses and may hold anything, also parentheses.
+	_, rest, ok := bytes.Cut(data[max(bytes.LastIndexByte(data, ')'), 0):], []byte(") "))
+	fields := strings.Fields(string(rest))
+	if !ok || len(fields) < 20 {
+		return nil, fmt.Errorf("proctree: stat of %d is not readable", pid)
+	}
+	return fields, nil
+}
+
 // Members gives the living processes of an instance. keeper is the pid of the subreaper.
 func (t Table) Members(of Instance, keeper int) []int {
+	members, _ := t.members(of, keeper)
+	return members
+}
+
+// members says also whether every process could be decided on: one that is in the middle of an exec shows no mark.
+func (t Table) members(of Instance, keeper int) (members []int, sure bool) {
 	inside, marked := map[int]bool{}, map[int]bool{}
 	main, known := t[of.PID]
 	same := known && main.Start == of.Start
+	sure = true
 	belongs := func(p Process) bool {
 		switch {
 		case p.PID == of.PID:
@@ -85,10 +100,11 @@ func (t Table) Members(of Instance, keeper int) []int {
 			return true
 		}
 		// The parent of an orphan may have ended while the table was read.
-		if _, has := t[p.Parent]; (p.Parent == keeper || !has) && p.PID != keeper {
-			m, known := marked[p.PID]
-			if !known {
-				m = HasMark(p.PID, of.Mark)
+		if _, has := t[p.Parent]; p.Parent == keeper || !has && p.Parent != 0 {
+			m, asked := marked[p.PID]
+			if !asked {
+				mark, clear := markOf(p.PID)
+				m, sure = mark != "" && mark == of.Mark, sure && clear
 				marked[p.PID] = m
 			}
 			return m
@@ -98,54 +114,43 @@ func (t Table) Members(of Instance, keeper int) []int {
 	for grown := true; grown; {
 		grown = false
 		for pid, p := range t {
-			if !inside[pid] && belongs(p) {
+			if pid != keeper && !inside[pid] && !p.Zombie && belongs(p) {
 				inside[pid], grown = true, true
+				members = append(members, pid)
 			}
 		}
 	}
-	var members []int
-	for pid := range inside {
-		if !t[pid].Zombie {
-			members = append(members, pid)
-		}
-	}
-	return members
+	return members, sure
 }
 
-// HasMark says whether a process was given exactly this mark. A process whose environment may not be read has none.
-func HasMark(pid int, mark string) bool {
-	environ := readEnviron(pid)
-	// A program that is just being put in place has no environment for a moment.
-	for tries := 0; len(environ) == 0 && tries < 10; tries++ {
-		if _, err := Read(pid); err != nil {
-			return false
-		}
-		time.Sleep(200 * time.Microsecond)
-		environ = readEnviron(pid)
-	}
-	value, ok := markIn(environ)
-	return ok && value == mark
-}
-
-// HasMarkPrefix says whether a process's mark begins with prefix.
+// HasMarkPrefix says whether a process was given a mark that begins with prefix.
 func HasMarkPrefix(pid int, prefix string) bool {
-	value, ok := markIn(readEnviron(pid))
-	return ok && strings.HasPrefix(value, prefix)
+	mark, _ := markOf(pid)
+	return mark != "" && strings.HasPrefix(mark, prefix)
 }
 
-func readEnviron(pid int) []byte {
+// markOf gives the mark of a process; one whose environment may not be read has none. It is not clear while the process
+// is being exchanged by exec and has no environment yet.
+func markOf(pid int) (mark string, clear bool) {
 	environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return nil
+		return "", true
 	}
-	return environ
-}
-
-func markIn(environ []byte) (string, bool) {
 	for entry := range bytes.SplitSeq(environ, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(MarkVariable+"=")); ok {
 			return string(value), true
 		}
 	}
-	return "", false
+	return "", len(environ) > 0 || givenNone(pid)
+}
+
+// givenNone tells a process that has an empty environment, or is none of user space, from one that has none yet.
+func givenNone(pid int) bool {
+	const flags, kernelThread, envStart, envEnd = 6, 0x200000, 47, 48
+	fields, err := stat(pid)
+	if err != nil || len(fields) <= envEnd || fields[0] == "Z" {
+		return true // it has ended
+	}
+	bits, _ := strconv.ParseUint(fields[flags], 10, 64)
+	return bits&kernelThread != 0 || fields[envStart] != "0" && fields[envStart] == fields[envEnd]
 }

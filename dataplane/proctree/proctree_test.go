@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestMembers(t *testing.T) {
@@ -20,6 +21,9 @@ func TestMembers(t *testing.T) {
 		23: {PID: 23, Parent: 22, Session: 22, Zombie: true}, // nothing to kill any more
 		30: {PID: 30, Parent: 10, Session: 30},               // another instance
 		31: {PID: 31, Parent: 10, Session: 20},               // reparented, still in the session
+		50: {PID: 50, Parent: 1, Session: 40},                // another's, whose session had the pid of one of ours later
+		51: {PID: 51, Parent: 10, Session: 41},               // reparented, the leader of its session gone
+		52: {PID: 52, Parent: 51, Session: 52},
 	}
 	for name, c := range map[string]struct {
 		of   Instance
@@ -28,6 +32,7 @@ func TestMembers(t *testing.T) {
 		"tree":   {Instance{PID: 20, Start: 5}, []int{20, 21, 22, 31}},
 		"reused": {Instance{PID: 20, Start: 4}, nil},
 		"gone":   {Instance{PID: 40, Start: 4}, nil},
+		"orphan": {Instance{PID: 41, Start: 4}, []int{51, 52}},
 	} {
 		got := table.Members(c.of, keeper)
 		slices.Sort(got)
@@ -55,8 +60,15 @@ func TestMarks(t *testing.T) {
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	pid := cmd.Process.Pid
+	for deadline := time.Now().Add(10 * time.Second); ; { // its exec may not be over yet
+		if mark, _ := markOf(pid); mark == "abc/shop|1" {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("mark %q", mark)
+		}
+	}
 	for mark, want := range map[string]bool{"abc/shop|1": true, "abc/shop|12": false, "x": false} {
-		if HasMark(pid, mark) != want {
+		if got, _ := markOf(pid); (got == mark) != want {
 			t.Errorf("mark %q: %v", mark, !want)
 		}
 	}
