@@ -1244,7 +1244,7 @@ var File_ancora_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_ancora_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x1bancora/agent/v1/agent.proto\x12\x0fancora.agent.v1\x1a\x19ancora/types/v1/log.proto\x1a\x1dancora/types/v1/offline.proto\x1a\x1aancora/types/v1/site.proto\x1a\x1cancora/types/v1/status.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa5\x03\n" +
+	"\x1bancora/agent/v1/agent.proto\x12\x0fancora.agent.v1\x1a\x19ancora/types/v1/log.proto\x1a\x1dancora/types/v1/offline.proto\x1a\x1cancora/types/v1/status.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa5\x03\n" +
 	"\x0eSessionRequest\x12.\n" +
 	"\x05hello\x18\x01 \x01(\v2\x16.ancora.agent.v1.HelloH\x00R\x05hello\x12>\n" +
 	"\vsite_status\x18\x02 \x01(\v2\x1b.ancora.types.v1.SiteStatusH\x00R\n" +
