@@ -1,0 +1,233 @@
+package webconfig
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/site"
+)
+
+// process reads aspNetCore or httpPlatform.
+func (r *reader) process(e *element) {
+	r.config.Section = e.name
+	known := r.attributesOf(e.name)
+	for _, a := range e.attributes {
+		if read := known[a.name]; read != nil {
+			read(a)
+			continue
+		}
+		hint := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+		for name := range known {
+			if strings.EqualFold(name, a.name) {
+				hint = name + " is meant"
+			}
+		}
+		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, hint)
+	}
+	if path, ok := e.attribute("processPath"); !ok || strings.TrimSpace(path.value) == "" {
+		if !slices.ContainsFunc(e.attributes, func(a attribute) bool { return strings.EqualFold(a.name, "processPath") && a.value != "" }) {
+			r.wrong(e.at, "processPath", "", "is missing: the program to start")
+		}
+	}
+	for _, child := range e.children {
+		switch {
+		case child.name == "environmentVariables":
+			r.variables(child)
+		case child.name == "handlerSettings" && e.name == "aspNetCore":
+			r.settings(child)
+		default:
+			r.wrong(child.at, "<"+child.name+">", "", "is no element of %s: environmentVariables is", e.name)
+		}
+	}
+	r.noText(e)
+}
+
+// read takes one attribute.
+type read func(a attribute)
+
+func (r *reader) attributesOf(section string) map[string]read {
+	limits, c := site.TheLimits(), r.config
+	all := map[string]read{
+		"processPath":             func(a attribute) { c.ProcessPath = a.value },
+		"arguments":               func(a attribute) { c.Arguments = a.value },
+		"startupTimeLimit":        r.seconds(&c.StartupTimeLimit, limits.StartupTimeLimit),
+		"requestTimeout":          r.span(&c.RequestTimeout, limits.RequestTimeout),
+		"rapidFailsPerMinute":     r.count(limits.RapidFailsPerMinute, func(n uint32) { c.RapidFailsPerMinute = &n }),
+		"processesPerApplication": r.processes(limits.ProcessesPerApplication),
+		"stdoutLogEnabled":        r.boolean(func(a attribute, on bool) { r.unless(on, a) }),
+		"stdoutLogFile":           func(a attribute) { r.note(a.at, "stdoutLogFile=\"%s\" is not honoured yet", a.value) },
+		"forwardWindowsAuthToken": r.boolean(func(a attribute, on bool) { r.unless(on, a) }),
+	}
+	if section == "httpPlatform" {
+		all["startupRetryCount"] = r.count(site.Limit{Name: "startupRetryCount", Max: 100}, func(uint32) {})
+		return all
+	}
+	all["shutdownTimeLimit"] = r.seconds(&c.ShutdownTimeLimit, limits.ShutdownTimeLimit)
+	all["disableStartUpErrorPage"] = r.boolean(func(_ attribute, on bool) { c.DisableStartUpErrorPage = &on })
+	all["hostingModel"] = func(a attribute) {
+		if !strings.EqualFold(a.value, "inprocess") && !strings.EqualFold(a.value, "outofprocess") {
+			r.wrong(a.at, a.name, a.value, "is not known: inprocess or outofprocess")
+		}
+	}
+	return all
+}
+
+// unless says of a switch that is on that it does nothing yet.
+func (r *reader) unless(on bool, a attribute) {
+	if on {
+		r.note(a.at, "%s is not honoured yet", a.name)
+	}
+}
+
+func (r *reader) boolean(to func(a attribute, on bool)) read {
+	return func(a attribute) {
+		switch strings.ToLower(a.value) {
+		case "true":
+			to(a, true)
+		case "false":
+			to(a, false)
+		default:
+			r.wrong(a.at, a.name, a.value, "is neither true nor false")
+		}
+	}
+}
+
+func (r *reader) count(limit site.Limit, to func(n uint32)) read {
+	return func(a attribute) {
+		n, err := strconv.ParseUint(a.value, 10, 32)
+		if err != nil || !limit.Contains(int64(n)) {
+			r.wrong(a.at, a.name, a.value, "is not in %d to %d", limit.Min, limit.Max)
+			return
+		}
+		to(uint32(n))
+	}
+}
+
+func (r *reader) processes(limit site.Limit) read {
+	return func(a attribute) {
+		r.count(limit, func(n uint32) {
+			if n > 1 {
+				r.wrong(a.at, a.name, a.value, "more than one process is not supported yet: 1 is")
+			}
+		})(a)
+	}
+}
+
+func (r *reader) seconds(to **time.Duration, limit site.Limit) read {
+	return func(a attribute) {
+		n, err := strconv.ParseUint(a.value, 10, 32)
+		if err != nil || !limit.Contains(int64(n)) {
+			r.wrong(a.at, a.name, a.value, "is not in %d to %d seconds", limit.Min, limit.Max)
+			return
+		}
+		d := time.Duration(n) * time.Second
+		*to = &d
+	}
+}
+
+// span reads [days.]hours:minutes:seconds.
+func (r *reader) span(to **time.Duration, limit site.Limit) read {
+	return func(a attribute) {
+		d, err := parseSpan(a.value)
+		if err == nil && !limit.Contains(int64(d/time.Second)) {
+			err = fmt.Errorf("is not in 00:00:00 to %s", "15.00:00:00")
+		}
+		if err != nil {
+			r.wrong(a.at, a.name, a.value, "%v", err)
+			return
+		}
+		*to = &d
+	}
+}
+
+func parseSpan(text string) (time.Duration, error) {
+	wrong := fmt.Errorf("is no length of time: hours:minutes:seconds as in 00:02:00, minutes and seconds up to 59 (an hour is 01:00:00), days before a dot as in 1.00:00:00")
+	clock, days := text, uint64(0)
+	if before, after, ok := strings.Cut(text, "."); ok {
+		n, err := strconv.ParseUint(before, 10, 16)
+		if err != nil {
+			return 0, wrong
+		}
+		days, clock = n, after
+	}
+	parts := strings.Split(clock, ":")
+	if len(parts) != 3 {
+		return 0, wrong
+	}
+	var n [3]uint64
+	for i, part := range parts {
+		v, err := strconv.ParseUint(part, 10, 16)
+		most := uint64(59)
+		if i == 0 {
+			most = 23
+			if days == 0 {
+				most = 9999
+			}
+		}
+		if err != nil || v > most {
+			return 0, wrong
+		}
+		n[i] = v
+	}
+	return time.Duration(((days*24+n[0])*60+n[1])*60+n[2]) * time.Second, nil
+}
+
+func (r *reader) variables(e *element) {
+	r.noText(e)
+	for _, v := range e.children {
+		switch v.name {
+		case "clear":
+			r.config.Env = nil
+		case "remove":
+			if a, ok := v.attribute("name"); ok {
+				r.config.Env = slices.DeleteFunc(r.config.Env, func(old site.Variable) bool { return strings.EqualFold(old.Name, a.value) })
+			}
+		case "environmentVariable":
+			r.variable(v)
+		default:
+			r.wrong(v.at, "<"+v.name+">", "", "is no element of environmentVariables: environmentVariable is")
+		}
+	}
+}
+
+func (r *reader) variable(e *element) {
+	name, named := e.attribute("name")
+	value, _ := e.attribute("value")
+	for _, a := range e.attributes {
+		if a.name != "name" && a.name != "value" {
+			r.wrong(a.at, a.name, a.value, "is no attribute of environmentVariable: name and value are")
+		}
+	}
+	switch {
+	case !named:
+		r.wrong(e.at, "name", "", "is missing")
+		return
+	case slices.ContainsFunc(r.config.Env, func(old site.Variable) bool { return strings.EqualFold(old.Name, name.value) }):
+		r.wrong(e.at, "environmentVariable", name.value, "stands twice; names differ without regard to case")
+		return
+	}
+	if err := site.ValidVariable(name.value); err != nil {
+		r.wrong(name.at, "name", name.value, "%v", err)
+		return
+	}
+	if strings.ContainsRune(value.value, 0) {
+		r.wrong(value.at, "value", "", "holds a NUL character")
+		return
+	}
+	r.config.Env = append(r.config.Env, site.Variable{Name: name.value, Value: value.value})
+}
+
+func (r *reader) settings(e *element) {
+	for _, s := range e.children {
+		name, ok := s.attribute("name")
+		if s.name != "handlerSetting" || !ok {
+			r.wrong(s.at, "<"+s.name+">", "", "is no element of handlerSettings: <handlerSetting name= value=> is")
+			continue
+		}
+		r.note(s.at, "handlerSetting %s is not honoured yet", name.value)
+	}
+}

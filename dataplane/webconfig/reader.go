@@ -1,0 +1,247 @@
+package webconfig
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// reader turns the tree into a Config.
+type reader struct {
+	file     string
+	config   *Config
+	problems Errors
+	// section is the aspNetCore or httpPlatform that was met; handlers the modules that are named for addresses.
+	section  *element
+	handlers []attribute
+	// foreign is what shows that the file was written for something else.
+	foreign *Error
+}
+
+func (r *reader) wrong(at place, field, value, format string, args ...any) {
+	r.problems = append(r.problems, Error{r.file, at.line, at.column, field, value, fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) note(at place, format string, args ...any) {
+	r.config.Notes = append(r.config.Notes, Note{at.line, at.column, fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) sort() {
+	slices.SortStableFunc(r.problems, func(a, b Error) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+}
+
+func (r *reader) configuration(root *element) {
+	if root.name != "configuration" {
+		r.wrong(root.at, "<"+root.name+">", "", "is no root element of a web.config: configuration is")
+		return
+	}
+	for _, e := range root.children {
+		switch {
+		case e.name == "system.webServer":
+			r.webServer(e)
+		case e.name == "location":
+			r.location(e)
+		case strings.EqualFold(e.name, "system.webServer"), strings.EqualFold(e.name, "location"):
+			r.wrong(e.at, "<"+e.name+">", "", "is spelled wrongly: names are compared with case")
+		case e.name == "system.web":
+			r.framework(e)
+			r.ignored(e, e.name)
+		default:
+			r.ignored(e, e.name)
+		}
+	}
+	if r.section == nil && r.foreign != nil {
+		r.problems = append(r.problems, *r.foreign)
+	}
+	if r.section != nil {
+		r.model()
+	}
+}
+
+func (r *reader) ignored(e *element, path string) { r.note(e.at, "%s is not honoured yet", path) }
+
+// framework recognises an application for the .NET Framework, which does not run on Linux.
+func (r *reader) framework(e *element) {
+	for _, child := range e.children {
+		if a, ok := child.attribute("targetFramework"); ok && r.foreign == nil {
+			r.foreign = &Error{r.file, child.at.line, child.at.column, child.name, "", "this is an application for the .NET Framework " + a.value + ", which runs on Windows only"}
+		}
+	}
+}
+
+// location holds sections for a path; that of the application itself is ".".
+func (r *reader) location(e *element) {
+	path := ""
+	for _, a := range e.attributes {
+		switch a.name {
+		case "path":
+			path = a.value
+		case "inheritInChildApplications", "allowOverride", "overrideMode":
+		default:
+			r.wrong(a.at, a.name, a.value, "is no attribute of location")
+		}
+	}
+	for _, child := range e.children {
+		if child.name != "system.webServer" {
+			r.ignored(child, child.name)
+			continue
+		}
+		if path == "" || path == "." {
+			r.webServer(child)
+			continue
+		}
+		for _, section := range child.children {
+			if section.name == "aspNetCore" || section.name == "httpPlatform" {
+				r.wrong(e.at, section.name, "", "stands in location path=%q: it is read from the application's own section only, not from a path in it", path)
+				return
+			}
+		}
+		r.note(e.at, "location path=%q is not honoured yet", path)
+	}
+}
+
+func (r *reader) webServer(e *element) {
+	for _, s := range e.children {
+		switch s.name {
+		case "aspNetCore", "httpPlatform":
+			if r.section != nil {
+				r.wrong(s.at, "<"+s.name+">", "", "stands twice: line %d has %s already", r.section.at.line, r.section.name)
+				continue
+			}
+			r.section = s
+			r.process(s)
+		case "handlers":
+			r.readHandlers(s)
+		case "iisnode":
+			if r.foreign == nil {
+				r.foreign = &Error{r.file, s.at.line, s.at.column, s.name, "", "this application was written for iisnode: give the site a command, or write an httpPlatform section"}
+			}
+			r.ignored(s, s.name)
+		case "security", "httpProtocol":
+			r.group(s, s.name)
+		default:
+			for _, own := range []string{"aspNetCore", "httpPlatform", "handlers"} {
+				if strings.EqualFold(s.name, own) {
+					r.wrong(s.at, "<"+s.name+">", "", "is spelled wrongly: %s is meant", own)
+				}
+			}
+			r.strict(s)
+			r.ignored(s, s.name)
+		}
+	}
+	r.noText(e)
+}
+
+// strict finds the one mistake that turns a section that people rely on into nothing.
+func (r *reader) strict(s *element) {
+	if s.name != "httpErrors" {
+		return
+	}
+	for _, a := range s.attributes {
+		if !slices.Contains([]string{"errorMode", "existingResponse", "defaultResponseMode", "detailedMoreInformationLink", "defaultPath", "allowAbsolutePathsWhenDelegated", "lockAttributes", "lockItem"}, a.name) {
+			r.wrong(a.at, a.name, a.value, "is no attribute of httpErrors (existingResponse, errorMode and others are)")
+		}
+	}
+}
+
+// group holds sections; each is named by its path.
+func (r *reader) group(e *element, path string) {
+	if len(e.children) == 0 || len(e.attributes) > 0 {
+		r.ignored(e, path)
+	}
+	for _, child := range e.children {
+		full := path + "/" + child.name
+		switch {
+		case full == "security/requestFiltering", full == "security/authentication":
+			r.group(child, full)
+		default:
+			r.ignored(child, full)
+		}
+		if enabled, ok := child.attribute("enabled"); ok && full == "security/authentication/anonymousAuthentication" && strings.EqualFold(enabled.value, "false") {
+			r.wrong(child.at, "anonymousAuthentication", "", "is disabled: logging visitors on is not supported yet, and the site would be open to everybody")
+		}
+	}
+}
+
+// readHandlers takes the handler that sends everything to the application; one for a part of the addresses would open
+// more than the file says.
+func (r *reader) readHandlers(e *element) {
+	known := []string{"name", "path", "verb", "modules", "resourceType", "requireAccess", "preCondition", "type", "scriptProcessor", "allowPathInfo", "responseBufferLimit"}
+	r.noText(e)
+	for _, a := range e.attributes {
+		if a.name != "accessPolicy" && a.name != "lockItem" && a.name != "lockElements" {
+			r.wrong(a.at, a.name, a.value, "is no attribute of handlers")
+		}
+	}
+	for _, h := range e.children {
+		if h.name == "remove" || h.name == "clear" {
+			continue
+		}
+		if h.name != "add" {
+			r.wrong(h.at, "<"+h.name+">", "", "is no element of handlers: add, remove and clear are")
+			continue
+		}
+		for _, a := range h.attributes {
+			if !slices.Contains(known, a.name) {
+				r.wrong(a.at, a.name, a.value, "is no attribute of a handler: %s", strings.Join(known, ", "))
+			}
+		}
+		r.handler(h)
+	}
+}
+
+func (r *reader) handler(h *element) {
+	modules, _ := h.attribute("modules")
+	path, _ := h.attribute("path")
+	switch module := modules.value; {
+	case isOurs(module):
+		r.handlers = append(r.handlers, modules)
+		if path.value != "*" {
+			r.wrong(path.at, "path", path.value, "a handler for a part of the addresses is not supported yet: * is")
+		}
+		if verb, ok := h.attribute("verb"); ok && verb.value != "*" {
+			r.wrong(verb.at, "verb", verb.value, "a handler for some methods is not supported yet: * is")
+		}
+	case strings.EqualFold(module, "iisnode") && r.foreign == nil:
+		r.foreign = &Error{r.file, h.at.line, h.at.column, "handlers", "iisnode", "this application was written for iisnode: give the site a command, or write an httpPlatform section"}
+	case strings.EqualFold(module, "FastCgiModule") && r.foreign == nil:
+		r.foreign = &Error{r.file, h.at.line, h.at.column, "handlers", "FastCgiModule", "this application was written for FastCGI: it needs a program that speaks HTTP"}
+	default:
+		r.note(h.at, "handler for %q by %s is not honoured yet", path.value, module)
+	}
+}
+
+func isOurs(module string) bool {
+	return slices.ContainsFunc([]string{"AspNetCoreModuleV2", "AspNetCoreModule", "httpPlatformHandler"}, func(own string) bool {
+		return strings.EqualFold(own, module)
+	})
+}
+
+// noText finds what a lost < leaves behind.
+func (r *reader) noText(e *element) {
+	if e.text != nil {
+		r.wrong(e.text.at, e.name, "", "holds text between its elements: %.40q", e.text.value)
+	}
+}
+
+// model says what absent hostingModel means: the first module knew only processes of their own.
+func (r *reader) model() {
+	if r.section.name == "httpPlatform" {
+		return
+	}
+	hosting, named := r.section.attribute("hostingModel")
+	first := slices.ContainsFunc(r.handlers, func(a attribute) bool { return strings.EqualFold(a.value, "AspNetCoreModule") })
+	r.config.InProcess = strings.EqualFold(hosting.value, "inprocess") || !named && !first
+	at := r.section.at
+	if named {
+		at = hosting.at
+	}
+	if r.config.InProcess {
+		r.note(at, "hostingModel=inprocess is not honoured yet: the application runs as a process of its own behind the proxy, so requestTimeout and rapidFailsPerMinute hold, which they do not in-process")
+	}
+}

@@ -1,0 +1,106 @@
+// Package webconfig reads web.config as ASP.NET Core applications are published with it: the sections aspNetCore and
+// httpPlatform, strictly, every problem with its place; of the rest it says what has no effect here.
+package webconfig
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/site"
+)
+
+// Config is what a file says. What is nil or empty stands not in it.
+type Config struct {
+	// Section is aspNetCore or httpPlatform; empty when the file has neither.
+	Section string
+	// ProcessPath and Arguments are as written: not expanded, in the spelling of Windows.
+	ProcessPath, Arguments string
+
+	StartupTimeLimit, ShutdownTimeLimit, RequestTimeout *time.Duration
+	RapidFailsPerMinute                                 *uint32
+	DisableStartUpErrorPage                             *bool
+	// InProcess is hostingModel, which is in-process when it is absent (D10).
+	InProcess bool
+	// Env is environmentVariables in their order, values as written.
+	Env []site.Variable
+	// Notes is what is accepted and has no effect.
+	Notes []Note
+}
+
+// Note is a remark about a place in the file.
+type Note struct {
+	Line, Column int
+	Text         string
+}
+
+// Error is one problem of a file. Line and Column count from 1, columns in characters; 0 means the file as a whole.
+type Error struct {
+	File         string
+	Line, Column int
+	// Field names an attribute or element, Value what it holds; either may be empty.
+	Field, Value string
+	Message      string
+}
+
+func (e Error) Error() string {
+	text := e.File
+	if e.Line > 0 {
+		text = fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column)
+	}
+	switch {
+	case e.Field != "" && e.Value != "":
+		text += fmt.Sprintf(": %s=\"%s\"", e.Field, e.Value)
+	case e.Field != "":
+		text += ": " + e.Field
+	}
+	return text + ": " + e.Message
+}
+
+// Errors is everything that is wrong with a file, in its order.
+type Errors []Error
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Find gives the web.config of a folder in whatever case it is spelled; the exact spelling wins. The error is
+// fs.ErrNotExist when there is none.
+func Find(folder string) (string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return "", err
+	}
+	found := ""
+	for _, e := range entries {
+		if strings.EqualFold(e.Name(), "web.config") && (found == "" || e.Name() == "web.config") {
+			found = e.Name()
+		}
+	}
+	if found == "" {
+		return "", fmt.Errorf("%s: no web.config: %w", folder, fs.ErrNotExist)
+	}
+	return filepath.Join(folder, found), nil
+}
+
+// Parse reads a file. Its error is an Errors with everything that is wrong; nothing is returned beside it.
+func Parse(file string, content []byte) (*Config, error) {
+	root, problem := readTree(file, content)
+	if problem != nil {
+		return nil, Errors{*problem}
+	}
+	r := &reader{file: file, config: &Config{}}
+	r.configuration(root)
+	if len(r.problems) > 0 {
+		r.sort()
+		return nil, r.problems
+	}
+	return r.config, nil
+}

@@ -1,0 +1,163 @@
+package webconfig
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ancora-fleet/ancora/dataplane/site"
+)
+
+// in puts the text of a section into a file as publishing writes it; it begins on line 6.
+func in(section string) []byte {
+	return []byte("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<configuration>\n<location path=\".\" inheritInChildApplications=\"false\"><system.webServer>\n" +
+		"<handlers><add name=\"aspNetCore\" path=\"*\" verb=\"*\" modules=\"AspNetCoreModuleV2\" resourceType=\"Unspecified\" /></handlers>\n\n" +
+		section + "\n</system.webServer></location>\n</configuration>")
+}
+
+func pointer[T any](v T) *T { return &v }
+
+// All twelve attributes and the variables.
+func TestWhole(t *testing.T) {
+	got, err := Parse("web.config", in(`<aspNetCore processPath="dotnet" arguments=".\A.dll" startupTimeLimit="60" shutdownTimeLimit="20" requestTimeout="1.02:03:04"
+ rapidFailsPerMinute="0" processesPerApplication="1" disableStartUpErrorPage="True" hostingModel="OutOfProcess" stdoutLogEnabled="true" stdoutLogFile=".\logs\out" forwardWindowsAuthToken="true">
+<environmentVariables><environmentVariable name="A" value="1 &lt; 2" /><environmentVariable name="Empty" value="" /></environmentVariables>
+<handlerSettings><handlerSetting name="debugLevel" value="file" /></handlerSettings></aspNetCore>
+<rewrite><rules /></rewrite>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := got.Notes
+	got.Notes = nil
+	want := &Config{
+		Section: "aspNetCore", ProcessPath: "dotnet", Arguments: `.\A.dll`,
+		StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), RequestTimeout: pointer(26*time.Hour + 3*time.Minute + 4*time.Second),
+		RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
+		Env: []site.Variable{{Name: "A", Value: "1 < 2"}, {Name: "Empty"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, said := range []string{"stdoutLogEnabled", "stdoutLogFile", "forwardWindowsAuthToken", "handlerSetting debugLevel", "rewrite"} {
+		if !slices.ContainsFunc(notes, func(n Note) bool {
+			return strings.HasPrefix(n.Text, said) && strings.Contains(n.Text, "not honoured yet") && n.Line > 0
+		}) {
+			t.Errorf("nothing says %s: %v", said, notes)
+		}
+	}
+}
+
+// Ranges and values; each attribute's problem with its place.
+func TestRanges(t *testing.T) {
+	for attribute, problem := range map[string]string{
+		`startupTimeLimit="3600"`:       "",
+		`startupTimeLimit="3601"`:       "0 to 3600",
+		`startupTimeLimit="-1"`:         "0 to 3600",
+		`shutdownTimeLimit="600"`:       "",
+		`shutdownTimeLimit="601"`:       "0 to 600",
+		`rapidFailsPerMinute="100"`:     "",
+		`rapidFailsPerMinute="101"`:     "0 to 100",
+		`requestTimeout="15.00:00:00"`:  "",
+		`requestTimeout="15.00:00:01"`:  "15.00:00:00",
+		`requestTimeout="360:00:00"`:    "",
+		`requestTimeout="00:60:00"`:     "01:00:00",
+		`requestTimeout="120"`:          "hours:minutes:seconds",
+		`processesPerApplication="1"`:   "",
+		`processesPerApplication="2"`:   "not supported yet",
+		`processesPerApplication="101"`: "1 to 100",
+		`hostingModel="InProcess"`:      "",
+		`hostingModel="both"`:           "inprocess or outofprocess",
+		`stdoutLogEnabled="1"`:          "neither true nor false",
+		`forwardWindowsAuthToken="yes"`: "neither true nor false",
+		`disableStartUpErrorPage="on"`:  "neither true nor false",
+		`stdoutLogMaxFiles="3"`:         "is no attribute of aspNetCore",
+		`StartupTimeLimit="3"`:          "startupTimeLimit is meant",
+		`startupRetryCount="2"`:         "is no attribute of aspNetCore",
+	} {
+		_, err := Parse("web.config", in(`<aspNetCore processPath="dotnet" `+attribute+` />`))
+		if problem == "" {
+			if err != nil {
+				t.Errorf("%s: %v", attribute, err)
+			}
+			continue
+		}
+		all, ok := errors.AsType[Errors](err)
+		if !ok || len(all) != 1 || all[0].Line != 6 || all[0].Column != 34 || !strings.Contains(all[0].Message, problem) {
+			t.Errorf("%s: %v, want 6:34 %q", attribute, err, problem)
+		}
+	}
+}
+
+// What makes a file unusable, with its place.
+func TestProblems(t *testing.T) {
+	for content, want := range map[string]string{
+		"":                             "web.config:1:1: is not XML",
+		"<a/>":                         "web.config:1:1: <a>: is no root element",
+		"<!DOCTYPE x><configuration/>": "web.config:1:1: a document type declaration is refused",
+		"<configuration>\n <a>\n</b>":  "web.config:3:",
+		"<?xml version='1.0' encoding='latin1'?><configuration/>": "save the file as UTF-8",
+		"\xff\xff": "web.config: is neither UTF-8",
+		"<configuration>" + strings.Repeat("<a>", 300) + strings.Repeat("</a>", 300) + "</configuration>": "nested more than",
+		string(in(`<aspNetCore />`)): "web.config:6:1: processPath: is missing",
+		string(in(`<aspnetcore />`)): "web.config:6:1: <aspnetcore>: is spelled wrongly: aspNetCore is meant",
+		string(in(`<aspNetCore processPath="a"/><aspNetCore processPath="b"/>`)):                                                                               "stands twice",
+		string(in(`<aspNetCore processPath="a"><x/></aspNetCore>`)):                                                                                            "<x>: is no element of aspNetCore",
+		string(in(`<aspNetCore processPath="a"><environmentVariables><environmentVariable name="LD_PRELOAD" value="x"/></environmentVariables></aspNetCore>`)): "LD_PRELOAD",
+		string(in(`<security><authentication><anonymousAuthentication enabled="false"/></authentication></security>`)):                                         "anonymousAuthentication: is disabled",
+	} {
+		if _, err := Parse("web.config", []byte(content)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q: %v, want %q", content, err, want)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Find(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	for _, name := range []string{"Web.Config", "web.config", "web.Release.config"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Find(dir); err != nil || (name != "web.Release.config" && filepath.Base(got) != name) || filepath.Base(got) == "web.Release.config" {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.config")
+	if err != nil || len(files) == 0 {
+		f.Fatal(files, err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		config, err := Parse("web.config", content)
+		if (config == nil) == (err == nil) {
+			t.Fatalf("%v, %v", config, err)
+		}
+		all, ok := errors.AsType[Errors](err)
+		if err != nil && (!ok || len(all) == 0) {
+			t.Fatalf("%v", err)
+		}
+		for _, e := range all {
+			if e.Line < 0 || e.Line > len(content)+1 || e.Line > 0 && e.Column < 1 {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
+}
