@@ -1,0 +1,130 @@
+package sitefile
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/site"
+)
+
+// Format writes a site as a file that Parse reads again. Fields that are not set are left out.
+func Format(s *site.Site) []byte {
+	w := &writer{}
+	w.line(0, "apiVersion: %s", APIVersion)
+	w.line(0, "kind: %s", Kind)
+	w.line(0, "name: %s", quote(s.Name))
+	if len(s.Labels) > 0 {
+		w.line(0, "labels:")
+		for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
+			w.line(1, "%s: %s", quote(key), quote(s.Labels[key]))
+		}
+	}
+	w.line(0, "placement: {hosts: %s}", quote(s.Placement.Hosts))
+	w.line(0, "bindings:")
+	for _, b := range s.Bindings {
+		w.line(1, "- listener: %s", quote(b.Listener))
+		if len(b.Hostnames) > 0 {
+			w.line(2, "hostnames: %s", quoteAll(b.Hostnames))
+		}
+	}
+	w.line(0, "applications:")
+	for i := range s.Applications {
+		w.application(&s.Applications[i])
+	}
+	return w.out.Bytes()
+}
+
+type writer struct{ out bytes.Buffer }
+
+func (w *writer) line(depth int, format string, args ...any) {
+	w.out.WriteString(strings.Repeat("  ", depth))
+	fmt.Fprintf(&w.out, format, args...)
+	w.out.WriteByte('\n')
+}
+
+func (w *writer) application(a *site.Application) {
+	w.line(1, "- path: %s", quote(a.Path))
+	w.line(2, "root: %s", quote(a.Root))
+	for _, f := range []struct{ name, value string }{{"user", a.User}, {"profile", string(a.Profile)}, {"start", string(a.Start)}} {
+		if f.value != "" {
+			w.line(2, "%s: %s", f.name, quote(f.value))
+		}
+	}
+	if len(a.Command) > 0 {
+		w.line(2, "command: %s", quoteAll(a.Command))
+	}
+	if len(a.Env) > 0 {
+		w.line(2, "env:")
+		for _, v := range a.Env {
+			w.line(3, "%s: %s", quote(v.Name), quote(v.Value))
+		}
+	}
+	w.duration("ready: {timeout: %s}", a.StartupTimeLimit)
+	w.duration("stop: {timeout: %s}", a.ShutdownTimeLimit)
+	w.duration("requestTimeout: %s", a.RequestTimeout)
+	if a.RapidFailsPerMinute != nil {
+		w.line(2, "rapidFailsPerMinute: %d", *a.RapidFailsPerMinute)
+	}
+	if a.DisableStartUpErrorPage != nil {
+		w.line(2, "disableStartUpErrorPage: %t", *a.DisableStartUpErrorPage)
+	}
+}
+
+func (w *writer) duration(format string, d *time.Duration) {
+	if d != nil {
+		w.line(2, format, short(*d))
+	}
+}
+
+// short writes 2m for what Go writes as 2m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// plain is what every YAML reader takes for a text as it stands.
+func plain(s string) bool {
+	for i := range len(s) {
+		letter := s[i] >= 'a' && s[i] <= 'z' || s[i] >= 'A' && s[i] <= 'Z' || s[i] == '/' || s[i] == '_'
+		if !letter && (i == 0 || !strings.ContainsRune("0123456789.=-", rune(s[i]))) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func quote(s string) string {
+	switch strings.ToLower(s) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+	default:
+		if plain(s) {
+			return s
+		}
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(s) != nil {
+		return `""`
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+func quoteAll(all []string) string {
+	quoted := make([]string, len(all))
+	for i, s := range all {
+		quoted[i] = quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}

@@ -1,0 +1,221 @@
+package sitefile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ancora-fleet/ancora/dataplane/site"
+)
+
+const whole = `# everything that is supported
+apiVersion: ancora/v1
+kind: Site
+name: shop
+labels: {team: web, ring: 1}
+placement: {hosts: "role=web,ring in (1,2)"}
+bindings:
+  - listener: http
+    hostnames: [shop.example.com, www.shop.example.com]
+  - {listener: other}
+applications:
+  - root: /srv/shop
+    user: shop
+    env:
+      ASPNETCORE_ENVIRONMENT: Production
+      Number: 007
+      Flag: true
+      Empty: ""
+      Text: |
+        two
+        lines
+    ready: {timeout: 60s}
+    stop: {timeout: 20s}
+    requestTimeout: 2m
+    rapidFailsPerMinute: 0
+    disableStartUpErrorPage: true
+  - path: /api
+    root: /srv/api
+    profile: generic
+    command: [./api, --listen, "127.0.0.1:${PORT}"]
+    start: always
+`
+
+func pointer[T any](v T) *T { return &v }
+
+func wholeSite() *site.Site {
+	return &site.Site{
+		Name: "shop", Labels: map[string]string{"team": "web", "ring": "1"}, Placement: site.Placement{Hosts: "role=web,ring in (1,2)"},
+		Bindings: []site.Binding{{Listener: "http", Hostnames: []string{"shop.example.com", "www.shop.example.com"}}, {Listener: "other"}},
+		Applications: []site.Application{{
+			Path: "/", Root: "/srv/shop", User: "shop",
+			Env: []site.Variable{
+				{Name: "ASPNETCORE_ENVIRONMENT", Value: "Production"}, {Name: "Number", Value: "007"}, {Name: "Flag", Value: "true"},
+				{Name: "Empty"}, {Name: "Text", Value: "two\nlines\n"},
+			},
+			StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), RequestTimeout: pointer(2 * time.Minute),
+			RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
+		}, {
+			Path: "/api", Root: "/srv/api", Profile: site.ProfileGeneric, Start: site.StartAlways,
+			Command: []string{"./api", "--listen", "127.0.0.1:${PORT}"},
+		}},
+	}
+}
+
+func TestParse(t *testing.T) {
+	got, err := Parse("shop.yaml", []byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]*site.Site{wholeSite()}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFormatIsReadAgain(t *testing.T) {
+	text := Format(wholeSite())
+	got, err := Parse("again.yaml", text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if diff := cmp.Diff([]*site.Site{wholeSite()}, got); diff != "" {
+		t.Errorf("%s\n%s", diff, text)
+	}
+}
+
+func TestSeveralDocuments(t *testing.T) {
+	one := string(Format(wholeSite()))
+	other := wholeSite()
+	other.Name = "other"
+	if got, err := Parse("two.yaml", []byte(one+"---\n"+string(Format(other))+"---\n# nothing\n")); err != nil || len(got) != 2 || got[1].Name != "other" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := Parse("two.yaml", []byte(one+"---\n"+one)); err == nil || !strings.Contains(err.Error(), `"shop" stands in this file already`) {
+		t.Errorf("the same name twice: %v", err)
+	}
+}
+
+// Everything that is wrong is told at once, each with its place.
+func TestProblems(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"not yaml":  {"a: [", []string{"f:1:4: is not YAML"}},
+		"empty":     {"# nothing\n", []string{"f: holds no site"}},
+		"no fields": {"- a\n", []string{"f:1:1: a list is no mapping of fields"}},
+		"many": {`apiVersion: ancora/v2
+kind: Host
+name: Shop
+name: shop
+placement: {hosts: "role in ("}
+bindings:
+  - listener: http
+    tls: {cert: a}
+applications:
+  - path: api
+    root: srv
+    colour: red
+    env: {A: , B: {fromFile: /x}, LD_PRELOAD: x}
+    ready: {http: /h, timeout: 2h}
+    stop: {timeout: 20, signal: INT}
+    rapidFailsPerMinute: 101
+    limits: {memory: 1GiB}
+    recycle: {every: 24h}
+    instances: 2
+    requestTimeout: soon
+    disableStartUpErrorPage: maybe
+    command: node
+rollout: {canary: 1}
+`, []string{
+			`f:1:1: apiVersion: "ancora/v2" is not known: ancora/v1`,
+			`f:2:1: kind: "Host" is not known: Site`,
+			`f:4:1: name: stands twice`,
+			`f:5:13: placement.hosts: `,
+			`f:8:11: bindings[0].tls: tls.cert is not supported yet`,
+			`f:10:5: applications[0].path: "api" does not begin with /`,
+			`f:11:5: applications[0].root: "srv" is not absolute`,
+			`f:12:5: applications[0].colour: is not known; known here: command, `,
+			`f:13:11: applications[0].env.A: has no value; an empty one is ""`,
+			`f:13:20: applications[0].env.B.fromFile: fromFile is not supported yet`,
+			`f:13:35: applications[0].env.LD_PRELOAD: `,
+			`f:14:13: applications[0].ready.http: http is not supported yet`,
+			`f:14:23: applications[0].ready.timeout: 2h0m0s is not in 0s to 3600s in whole seconds`,
+			`f:15:21: applications[0].stop.timeout: "20" is no length of time`,
+			`f:15:25: applications[0].stop.signal: signal is not supported yet`,
+			`f:16:5: applications[0].rapidFailsPerMinute: 101 is not in 0 to 100`,
+			`f:17:14: applications[0].limits: limits.memory is not supported yet`,
+			`f:18:15: applications[0].recycle: recycle.every is not supported yet`,
+			`f:19:5: applications[0].instances: instances is not supported yet`,
+			`f:20:21: applications[0].requestTimeout: "soon" is no length of time`,
+			`f:21:30: applications[0].disableStartUpErrorPage: "maybe" is neither true nor false`,
+			`f:22:14: applications[0].command: "node" is no list`,
+			`f:23:11: rollout: rollout.canary is not supported yet`,
+		}},
+		"name":      {strings.Replace(whole, "name: shop", "name: Shop", 1), []string{`f:4:1: name: "Shop" is not a name`}},
+		"missing":   {"apiVersion: ancora/v1\nkind: Site\n", []string{"f:1:1: name: is missing", "f:1:1: placement.hosts: is missing", "f:1:1: bindings: is missing", "f:1:1: applications: is missing"}},
+		"reference": {"apiVersion: &a ancora/v1\nkind: Site\nname: x\nplacement: {hosts: all}\nbindings: [{listener: http}]\napplications: [{root: /x}]\n", []string{"f:1:13: apiVersion: a reference, which is not supported, is no text"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("f", []byte(c.text))
+			var got Errors
+			if !errors.As(err, &got) {
+				t.Fatalf("%v", err)
+			}
+			for i, e := range got {
+				if i >= len(c.want) {
+					t.Errorf("unexpected: %s", e)
+				} else if text := e.Error(); len(text) < len(c.want[i]) || text[:len(c.want[i])] != c.want[i] {
+					t.Errorf("got  %s\nwant %s", text, c.want[i])
+				}
+			}
+			if len(got) < len(c.want) {
+				t.Errorf("not told: %q", c.want[len(got):])
+			}
+		})
+	}
+}
+
+// The example files are good.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../deploy/sites/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(file, content); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte("a: [b, {c: d}]\n---\n- e"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		sites, err := Parse("f", content)
+		if err != nil {
+			return
+		}
+		for _, s := range sites {
+			text := Format(s)
+			again, err := Parse("again", text)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			// An empty map or list and none mean the same.
+			if diff := cmp.Diff(Format(again[0]), text); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+}
