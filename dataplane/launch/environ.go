@@ -1,0 +1,161 @@
+package launch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ancora-fleet/ancora/dataplane/site"
+)
+
+// User is whom an application runs as, as far as its environment says so.
+type User struct{ Name, Home string }
+
+// Inherit gives what an application has of the agent's environment, and no more (D15): PATH, LANG, LC_*, TZ, and its
+// user's HOME, USER and LOGNAME.
+func Inherit(environ []string, user User) []string {
+	var env []string
+	path := "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		switch {
+		case name == "PATH" && value != "":
+			path = value
+		case name == "LANG", name == "TZ", strings.HasPrefix(name, "LC_"):
+			env = append(env, v)
+		}
+	}
+	slices.Sort(env)
+	return append([]string{"PATH=" + path, "HOME=" + user.Home, "USER=" + user.Name, "LOGNAME=" + user.Name}, env...)
+}
+
+// merge joins the variables of web.config and site; of equal names the site's wins (D10). Values of web.config are
+// expanded (ENV-21); what would move the port does not pass.
+func (p *Plan) merge(in Input) {
+	p.env = slices.Clone(in.Application.Env)
+	if in.Config != nil {
+		before := Plan{inherited: p.inherited, env: in.Application.Env}
+		for _, v := range in.Config.Env {
+			if !slices.ContainsFunc(p.env, func(own site.Variable) bool { return strings.EqualFold(own.Name, v.Name) }) {
+				p.env = append(p.env, site.Variable{Name: v.Name, Value: expand(v.Value, before.lookup)})
+			}
+		}
+	}
+	p.env = slices.DeleteFunc(p.env, func(v site.Variable) bool {
+		switch strings.ToUpper(v.Name) {
+		case "ASPNETCORE_URLS", "ASPNETCORE_HTTP_PORTS", "ASPNETCORE_HTTPS_PORTS":
+			if v.Value != withPort(v.Value, 1) {
+				return false
+			}
+			p.note("%s=\"%s\" would move the port and is replaced: the application listens on the port it is given", v.Name, v.Value)
+			return true
+		case "ASPNETCORE_CONTENTROOT":
+			if windowsPath(v.Value) {
+				p.note("%s=\"%s\" is a Windows path and is dropped", v.Name, v.Value)
+				return true
+			}
+		}
+		if windowsPath(v.Value) {
+			p.note("warning: %s=\"%s\" is a Windows path and is passed as it is", v.Name, v.Value)
+		}
+		return false
+	})
+}
+
+// variable gives a value of the application's own settings or of what it inherits; names are compared without case.
+func (p *Plan) variable(name string) string {
+	value, _ := p.lookup(name)
+	return value
+}
+
+func (p *Plan) lookup(name string) (string, bool) {
+	for _, v := range p.env {
+		if strings.EqualFold(v.Name, name) {
+			return v.Value, true
+		}
+	}
+	for _, v := range p.inherited {
+		if n, value, _ := strings.Cut(v, "="); strings.EqualFold(n, name) {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// Environ gives the whole environment of an instance: inherited, then the application's settings, then ours.
+func (p *Plan) Environ(port uint16, token string) []string {
+	forced, offered := p.ours(strconv.Itoa(int(port)), token)
+	var env []string
+	own := func(name string) bool {
+		return slices.ContainsFunc(p.env, func(v site.Variable) bool { return strings.EqualFold(v.Name, name) })
+	}
+	taken := func(name string) bool {
+		for ours := range forced {
+			if strings.EqualFold(ours, name) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, v := range p.inherited {
+		if name, _, _ := strings.Cut(v, "="); !own(name) && !taken(name) {
+			env = append(env, v)
+		}
+	}
+	for _, v := range p.env {
+		if !taken(v.Name) {
+			env = append(env, v.Name+"="+withPort(v.Value, port))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(forced)) {
+		env = append(env, name+"="+forced[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(offered)) {
+		if !own(name) {
+			env = append(env, name+"="+offered[name])
+		}
+	}
+	return env
+}
+
+// ours are the variables by which an application learns its port and surroundings; offered ones give way to its own.
+func (p *Plan) ours(port, token string) (forced, offered map[string]string) {
+	address := "http://127.0.0.1:" + port
+	forced, offered = map[string]string{}, map[string]string{"ASPNETCORE_URLS": address, "PORT": port}
+	if p.dotnetRoot != "" {
+		offered["DOTNET_ROOT"] = p.dotnetRoot
+	}
+	if p.Profile == site.ProfileGeneric {
+		offered["HTTP_PLATFORM_PORT"] = port
+		offered["ASPNETCORE_FORWARDEDHEADERS_ENABLED"] = "true"
+		return forced, offered
+	}
+	forced["ASPNETCORE_PORT"] = port
+	forced["ASPNETCORE_APPL_PATH"] = p.path
+	forced["ASPNETCORE_TOKEN"] = token
+	forced["ASPNETCORE_IIS_HTTPAUTH"] = "anonymous;"
+	forced["ASPNETCORE_IIS_WEBSOCKETS_SUPPORTED"] = "true"
+	forced["ASPNETCORE_IIS_PHYSICAL_PATH"] = filepath.Clean(p.root) + "/"
+	// ENV-8: what the host process has, here nothing, stands before the semicolon.
+	offered["ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"] = ";Microsoft.AspNetCore.Server.IISIntegration"
+	return forced, offered
+}
+
+// windowsPath recognises a path with a drive, or of a share.
+func windowsPath(s string) bool {
+	drive := len(s) >= 3 && (s[0]|0x20) >= 'a' && (s[0]|0x20) <= 'z' && s[1] == ':' && s[2] == '\\'
+	return drive || len(s) > 2 && strings.HasPrefix(s, `\\`) && s[2] != '\\'
+}
+
+func digest(parts []string) string {
+	h := sha256.New()
+	for _, part := range parts {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

@@ -1,0 +1,173 @@
+// Package launch says what is started for an application: program, arguments and the whole environment, from its folder,
+// its web.config and its site. It starts nothing.
+package launch
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/webconfig"
+)
+
+// Input is all that decides.
+type Input struct {
+	Application *site.Application
+	// Root is the application's folder, symbolic links resolved.
+	Root string
+	// Config is the folder's web.config; nil when there is none.
+	Config *webconfig.Config
+	// Inherited is what the application gets before anything else (D15), as Inherit makes it.
+	Inherited []string
+	// Environ is the agent's own environment: where .NET is searched for. Nothing else of it reaches the application.
+	Environ []string
+	// Dotnet is the policy's place of .NET; empty: searched for.
+	Dotnet string
+}
+
+// Plan is what is started, and under which limits.
+type Plan struct {
+	// Program is an absolute path; Args follow it. Either may hold placeholders for the port.
+	Program string
+	Args    []string
+	Profile site.Profile
+	// Port is 0 for a drawn one, Token empty for a made one.
+	Port  uint16
+	Token string
+
+	Startup, Shutdown, Request time.Duration
+	RapidFails                 int
+	PlainErrors, Development   bool
+	// Notes says what was read differently from how it is written, or has no effect.
+	Notes []string
+
+	root, path, dotnetRoot string
+	inherited              []string
+	env                    []site.Variable
+}
+
+// Resolve decides what is started. Its error says what the operator has to change.
+func Resolve(in Input) (*Plan, error) {
+	p := &Plan{root: in.Root, path: in.Application.Path, inherited: in.Inherited, Profile: in.Application.Profile}
+	p.merge(in)
+	if err := p.settings(in); err != nil {
+		return nil, err
+	}
+	f := finder{root: in.Root, lookup: p.lookup, path: p.variable("PATH"), dotnet: dotnetAt(in.Dotnet, in.Environ), note: p.note}
+	program, args, err := f.find(in)
+	if err != nil {
+		return nil, err
+	}
+	p.Program, p.Args, p.dotnetRoot = program, args, f.dotnetRoot()
+	return p, nil
+}
+
+func (p *Plan) note(format string, args ...any) {
+	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
+}
+
+// settings takes each limit from the site, else from web.config, else from the defaults.
+func (p *Plan) settings(in Input) error {
+	limits, a, c := site.TheLimits(), in.Application, in.Config
+	if c == nil {
+		c = &webconfig.Config{}
+	}
+	for _, n := range c.Notes {
+		p.note("%s", n.Text)
+	}
+	p.Startup = first(limits.StartupTimeLimit, a.StartupTimeLimit, c.StartupTimeLimit)
+	p.Shutdown = first(limits.ShutdownTimeLimit, a.ShutdownTimeLimit, c.ShutdownTimeLimit)
+	p.Request = first(limits.RequestTimeout, a.RequestTimeout, c.RequestTimeout)
+	p.RapidFails = int(limits.RapidFailsPerMinute.Default)
+	if n := either(a.RapidFailsPerMinute, c.RapidFailsPerMinute); n != nil {
+		p.RapidFails = int(*n)
+	}
+	if plain := either(a.DisableStartUpErrorPage, c.DisableStartUpErrorPage); plain != nil {
+		p.PlainErrors = *plain
+	}
+	if p.Profile == "" {
+		p.Profile = site.ProfileASPNETCore
+		if c.Section == "httpPlatform" && len(a.Command) == 0 {
+			p.Profile = site.ProfileGeneric
+		}
+	}
+	for _, name := range []string{"ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT"} {
+		p.Development = p.Development || strings.EqualFold(p.variable(name), "Development")
+	}
+	return p.fixed()
+}
+
+// fixed takes port and token where the application's settings name them (ENV-1, ENV-3).
+func (p *Plan) fixed() error {
+	name := "ASPNETCORE_PORT"
+	if p.Profile == site.ProfileGeneric {
+		name = "PORT"
+	} else {
+		p.Token = p.variable("ASPNETCORE_TOKEN")
+	}
+	text := p.variable(name)
+	if text == "" || text != withPort(text, 1) {
+		return nil
+	}
+	port, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
+	if err != nil || port < 1025 || port > 48000 {
+		return fmt.Errorf("%s=%q is no port for an application: 1025 to 48000, or leave it out and one is drawn", name, text)
+	}
+	p.Port = uint16(port)
+	return nil
+}
+
+// Command gives argv for an instance that listens on port.
+func (p *Plan) Command(port uint16) []string {
+	argv := make([]string, 0, 1+len(p.Args))
+	argv = append(argv, p.Program)
+	for _, a := range p.Args {
+		argv = append(argv, withPort(a, port))
+	}
+	return argv
+}
+
+// withPort puts the port where a placeholder for it stands: as site files spell it, as httpPlatform and aspNetCore do.
+func withPort(s string, port uint16) string {
+	if !strings.ContainsAny(s, "%$") {
+		return s
+	}
+	n := strconv.Itoa(int(port))
+	s = strings.ReplaceAll(s, "${PORT}", n)
+	for _, name := range []string{"%HTTP_PLATFORM_PORT%", "%ASPNETCORE_PORT%"} {
+		for {
+			i := strings.Index(strings.ToUpper(s), name)
+			if i < 0 || len(strings.ToUpper(s)) != len(s) {
+				break
+			}
+			s = s[:i] + n + s[i+len(name):]
+		}
+	}
+	return s
+}
+
+// Fingerprint differs when a running instance must be replaced; it holds no secret in clear.
+func (p *Plan) Fingerprint() string {
+	return digest(slices.Concat(p.Command(0), []string{"\x00env"}, p.Environ(0, p.Token), []string{
+		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)),
+	}))
+}
+
+func first(limit site.Limit, values ...*time.Duration) time.Duration {
+	if d := either(values...); d != nil {
+		return *d
+	}
+	return limit.Duration()
+}
+
+func either[T any](values ...*T) *T {
+	for _, v := range values {
+		if v != nil {
+			return v
+		}
+	}
+	return nil
+}
