@@ -1,0 +1,130 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Ids of events, as ANCM numbers them (event provider "IIS AspNetCore Module V2").
+const (
+	EventStartAttemptFailed = 1000 // one attempt to start failed; another may follow
+	EventStarted            = 1001
+	EventRapidFails         = 1003 // too many failures in a minute: starts are refused
+	EventConfiguration      = 1004
+	EventShutdownFailed     = 1005 // did not stop in time and was killed
+	EventShutdownSent       = 1006
+	EventRecycleFile        = 1012 // recycled because a file changed or app_offline.htm came
+	EventExited             = 1018 // ended although nobody asked it to
+	EventStartFailed        = 1020 // no attempt succeeded
+	EventRecycleConfig      = 1021 // recycled because its config changed
+	EventShutdown           = 1030 // ended as asked
+)
+
+// maxEvent keeps an encoded event one line: lines are cut at 64 KiB.
+const maxEvent = 60 << 10
+
+// Event is what the agent saw happen to an application. It is kept as one line of stream `event`.
+type Event struct {
+	ID      int      // one of ANCM's event ids, 1000..9999
+	Message string   // one sentence for people
+	Reason  string   // why, in few words; may be empty
+	Exit    string   // how the process ended ("code 139", "signal SIGKILL"); empty when it did not
+	Output  []string // its last lines, oldest first
+}
+
+// Encode returns the event as one line of text without a line feed:
+//
+//	[1020] "it did not start" reason="exited before it listened" exit="code 3" output="a line" output="another"
+//
+// Every value is a quoted Go string, so control bytes of an application's output stay harmless. Oldest output is left
+// out where the line would grow over 60 KiB.
+func (e Event) Encode() []byte {
+	line := fmt.Appendf(nil, "[%04d] ", e.ID)
+	line = strconv.AppendQuote(line, cut(e.Message, 4<<10))
+	line = appendField(line, "reason", cut(e.Reason, 4<<10))
+	line = appendField(line, "exit", cut(e.Exit, 256))
+	room := maxEvent - len(line)
+	first := len(e.Output)
+	for first > 0 {
+		room -= len(strconv.Quote(e.Output[first-1])) + len(" output=")
+		if room < 0 {
+			break
+		}
+		first--
+	}
+	for _, out := range e.Output[first:] {
+		line = append(line, " output="...)
+		line = strconv.AppendQuote(line, out)
+	}
+	return line
+}
+
+func cut(s string, max int) string {
+	if len(s) > max {
+		return s[:max]
+	}
+	return s
+}
+
+func appendField(line []byte, name, value string) []byte {
+	if value == "" {
+		return line
+	}
+	line = append(line, ' ')
+	line = append(line, name...)
+	line = append(line, '=')
+	return strconv.AppendQuote(line, value)
+}
+
+var errNotEvent = errors.New("not an event line")
+
+// ParseEvent reads a line made by Encode.
+func ParseEvent(line []byte) (Event, error) {
+	text := string(line)
+	if len(text) < 7 || text[0] != '[' || text[5] != ']' || text[6] != ' ' {
+		return Event{}, errNotEvent
+	}
+	id, err := strconv.ParseUint(text[1:5], 10, 16)
+	if err != nil {
+		return Event{}, errNotEvent
+	}
+	e := Event{ID: int(id)}
+	if e.Message, text, err = unquotePrefix(text[7:]); err != nil {
+		return Event{}, err
+	}
+	for text != "" {
+		name, rest, ok := strings.Cut(text, "=")
+		if !ok {
+			return Event{}, errNotEvent
+		}
+		var value string
+		if value, text, err = unquotePrefix(rest); err != nil {
+			return Event{}, err
+		}
+		switch name {
+		case " reason":
+			e.Reason = value
+		case " exit":
+			e.Exit = value
+		case " output":
+			e.Output = append(e.Output, value)
+		default:
+			return Event{}, errNotEvent
+		}
+	}
+	return e, nil
+}
+
+func unquotePrefix(text string) (value, rest string, err error) {
+	quoted, err := strconv.QuotedPrefix(text)
+	if err != nil {
+		return "", "", errNotEvent
+	}
+	value, err = strconv.Unquote(quoted)
+	if err != nil {
+		return "", "", errNotEvent
+	}
+	return value, text[len(quoted):], nil
+}
