@@ -1,0 +1,150 @@
+package dataplane
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/app"
+	"github.com/ancora-fleet/ancora/dataplane/ingress"
+)
+
+// listenLimit bounds one call of the keeper for a socket.
+const listenLimit = 10 * time.Second
+
+// listeners are the policy's listeners. One that cannot be bound is tried again; it never ends the agent.
+type listeners struct {
+	server *Server
+
+	mu      sync.Mutex
+	ctx     context.Context
+	open    map[string]*openListener
+	failed  map[string]string
+	drain   time.Duration
+	running sync.WaitGroup
+}
+
+type openListener struct {
+	wanted, address string
+	h2c             bool
+	cancel          context.CancelFunc
+}
+
+func newListeners(s *Server) *listeners {
+	return &listeners{server: s, open: map[string]*openListener{}, failed: map[string]string{}}
+}
+
+// start lets reopen open sockets, which are served until stop.
+func (l *listeners) start(ctx context.Context) {
+	l.mu.Lock()
+	l.ctx = context.WithoutCancel(ctx)
+	l.mu.Unlock()
+}
+
+// reopen makes the open listeners those of the policy. Call it once there is a table: who is let in must find his site.
+func (l *listeners) reopen(policy Policy) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx == nil {
+		return
+	}
+	for name, o := range l.open {
+		if policy.Listeners[name] != o.wanted || policy.H2C[name] != o.h2c {
+			o.cancel()
+			delete(l.open, name)
+			if _, wanted := policy.Listeners[name]; !wanted {
+				ctx, cancel := context.WithTimeout(l.ctx, listenLimit)
+				_ = l.server.config.Keeper.Unlisten(ctx, name)
+				cancel()
+			}
+		}
+	}
+	clear(l.failed)
+	for name, address := range policy.Listeners {
+		if l.open[name] == nil {
+			l.bind(name, address, policy.H2C[name])
+		}
+	}
+}
+
+// bind gets a socket from the keeper and serves it; the lock is held.
+func (l *listeners) bind(name, address string, h2c bool) {
+	ctx, cancel := context.WithTimeout(l.ctx, listenLimit)
+	defer cancel()
+	socket, bound, err := l.server.config.Keeper.Listen(ctx, name, address)
+	if err != nil {
+		l.failed[name] = err.Error()
+		l.server.log.Warn("listener not bound", "listener", name, "address", address, "error", err)
+		return
+	}
+	log := l.server.log.Named("ingress")
+	serving := ingress.New(name, socket, &l.server.table, ingress.Options{H2C: h2c, Drain: drainLimit, NotFound: app.NotFound{}, Logger: log})
+	run, stop := context.WithCancel(l.ctx)
+	l.open[name] = &openListener{address, bound, h2c, stop}
+	l.running.Go(func() {
+		if err := serving.Run(run); err != nil {
+			log.Error("listener ended", "listener", name, "error", err)
+		}
+	})
+	l.server.log.Info("listening", "listener", name, "address", bound)
+}
+
+// stop ends all of them: no new connection, answers in flight end within the limit.
+func (l *listeners) stop(limit time.Duration) {
+	l.mu.Lock()
+	for _, o := range l.open {
+		o.cancel()
+	}
+	l.mu.Unlock()
+	done := make(chan struct{})
+	go func() { l.running.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(max(limit, time.Second)):
+	}
+}
+
+// problem says why a listener cannot be used; empty: it can.
+func (l *listeners) problem(name string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx == nil || l.open[name] != nil {
+		return ""
+	}
+	if reason, tried := l.failed[name]; tried {
+		return "listener " + name + ": " + reason
+	}
+	return "listener " + name + " is not declared in this host's policy"
+}
+
+// address is what a listener is bound to; empty: not bound.
+func (l *listeners) address(name string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.open[name]; o != nil {
+		return o.address
+	}
+	return ""
+}
+
+// list gives all of them in the order of their names.
+func (l *listeners) list() []Listener {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []Listener
+	for name, o := range l.open {
+		all = append(all, Listener{Name: name, Address: o.address})
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.failed)) {
+		all = append(all, Listener{Name: name, Error: l.failed[name]})
+	}
+	slices.SortFunc(all, func(a, b Listener) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return all
+}

@@ -1,0 +1,148 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ancora-fleet/ancora/dataplane/app"
+	"github.com/ancora-fleet/ancora/dataplane/capture"
+	"github.com/ancora-fleet/ancora/dataplane/launch"
+	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/supervise"
+	"github.com/ancora-fleet/ancora/dataplane/upstream"
+	"github.com/ancora-fleet/ancora/dataplane/webconfig"
+)
+
+// configLimit is the size of a web.config that is still read, in bytes.
+const configLimit = 1 << 20
+
+// resolve says how each application of a site is to run on this host; what stands in the way is all told at once.
+func (s *Server) resolve(w *site.Site, revision, epoch int64) (map[string]*app.Spec, []string, error) {
+	specs, notes := map[string]*app.Spec{}, []string(nil)
+	var problems []error
+	for i := range w.Applications {
+		a := &w.Applications[i]
+		spec, said, err := s.resolveApplication(w, a)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("application %s: %w", a.Path, err))
+			continue
+		}
+		spec.Pool.Revision, spec.Pool.Epoch = revision, epoch
+		specs[a.Path] = spec
+		for _, n := range said {
+			notes = append(notes, a.Path+": "+n)
+		}
+	}
+	return specs, notes, errors.Join(problems...)
+}
+
+func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spec, []string, error) {
+	root, err := s.allowedRoot(a.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	who, err := s.policy.account(a.User)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := who.reaches(root); err != nil {
+		return nil, nil, err
+	}
+	home, err := s.home(w.Name, a.Path, who)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := readConfig(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := launch.Resolve(launch.Input{
+		Application: a, Root: root, Config: config, Dotnet: s.policy.Dotnet, Environ: s.config.Environ,
+		Inherited: launch.Inherit(s.config.Environ, launch.User{Name: who.name, Home: home}),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := who.reaches(plan.Program); err != nil {
+		return nil, nil, err
+	}
+	return s.spec(w, a, root, who, plan), plan.Notes, nil
+}
+
+func (s *Server) spec(w *site.Site, a *site.Application, root string, who account, plan *launch.Plan) *app.Spec {
+	idle := upstream.IdleASPNETCore
+	paired := plan.Profile == site.ProfileASPNETCore
+	if !paired {
+		idle = upstream.IdleGeneric
+	}
+	base := a.Path
+	if base == "/" {
+		base = ""
+	}
+	captures := Captures(s.config.DataDir)
+	return &app.Spec{
+		Pool: supervise.Config{
+			Site: w.Name, Application: a.Path, Fingerprint: plan.Fingerprint() + who.String(),
+			Command: plan.Command, Environ: plan.Environ, Dir: root, Credential: who.credential,
+			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Always: a.Start == site.StartAlways,
+			Port: plan.Port, Token: plan.Token, Paired: paired, Base: base, Idle: idle,
+			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
+			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
+		},
+		RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
+	}
+}
+
+// allowedRoot gives the true folder of an application, if the policy lets applications live there.
+func (s *Server) allowedRoot(root string) (string, error) {
+	real, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return "", fmt.Errorf("root %s: %w", root, unwrapPath(err))
+	}
+	if info, err := os.Stat(real); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("root %s is not a folder", root)
+	}
+	if len(s.policy.Roots) == 0 {
+		return real, nil
+	}
+	for _, allowed := range s.policy.Roots {
+		if top, err := filepath.EvalSymlinks(allowed); err == nil && (real == top || strings.HasPrefix(real, strings.TrimSuffix(top, "/")+"/")) {
+			return real, nil
+		}
+	}
+	return "", fmt.Errorf("root %s is not below a folder that this host's policy allows (roots: %s)", root, strings.Join(s.policy.Roots, ", "))
+}
+
+// unwrapPath takes the path out of an error that names it again.
+func unwrapPath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+func readConfig(root string) (*webconfig.Config, error) {
+	file, err := webconfig.Find(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > configLimit {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", file, info.Size(), configLimit)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return webconfig.Parse(file, content)
+}
