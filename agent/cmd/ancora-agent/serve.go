@@ -1,0 +1,279 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/oklog/run"
+	"github.com/spf13/cobra"
+
+	"github.com/ancora-fleet/ancora/dataplane"
+	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/sitefile"
+)
+
+// nobody is whom applications run as when the agent is root and nobody says otherwise.
+const nobody = "65534"
+
+type serveOptions struct {
+	logging
+	listen []string
+	data   string
+	user   string
+}
+
+// serveCommand runs one folder or site file without a controller, as iisexpress does.
+func serveCommand(env environment) *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve FOLDER|FILE",
+		Short: "Serve a folder, with or without web.config, or the sites of a file; no controller needed",
+		Args:  arguments(1),
+		RunE:  func(c *cobra.Command, args []string) error { return serve(c.Context(), env, o, args[0]) },
+	}
+	o.flags(c)
+	c.Flags().StringArrayVar(&o.listen, "listen", []string{"127.0.0.1:8080"}, "address to listen on, or NAME=ADDRESS for a listener that the file names; port 0 is a free one")
+	c.Flags().StringVar(&o.data, "data", "", "directory for output and state (default: one for this folder in the user's state directory)")
+	c.Flags().StringVar(&o.user, "user", "", "user to run applications as when this is root (default 65534); root must be asked for by name")
+	return c
+}
+
+func serve(ctx context.Context, env environment, o serveOptions, what string) error {
+	log, err := o.logger("ancora-agent", env.Err)
+	if err != nil {
+		return err
+	}
+	path, err := filepath.Abs(what)
+	if err != nil {
+		return err
+	}
+	sites, err := sitesOf(path)
+	if err != nil {
+		return usageError{err}
+	}
+	listeners, err := o.listeners(sites)
+	if err != nil {
+		return usageError{err}
+	}
+	data := cmp.Or(o.data, stateDir(env, path))
+	if data, err = filepath.Abs(data); err != nil {
+		return err
+	}
+	policy := dataplane.Policy{
+		DefaultUser: cmp.Or(o.user, nobody), AllowRoot: o.user == "root" || o.user == "0", Listeners: listeners,
+	}
+	return underKeeper(ctx, keep{data, env.Args, log}, func(ctx context.Context, client *process.Client) error {
+		s := &serving{env: env, log: log, policy: policy, data: data, sites: sites, client: client}
+		return s.run(ctx)
+	})
+}
+
+// sitesOf gives the sites of a file, or one site for a folder.
+func sitesOf(path string) ([]*site.Site, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() || strings.EqualFold(filepath.Base(path), "web.config") {
+		if !info.IsDir() {
+			path = filepath.Dir(path)
+		}
+		s := &site.Site{
+			Name: labelOf(filepath.Base(path)), Placement: site.Placement{Hosts: "all"}, Bindings: []site.Binding{{Listener: "http"}},
+			Applications: []site.Application{{Path: "/", Root: path}},
+		}
+		if problems := s.Validate(); problems != nil {
+			return nil, problems
+		}
+		return []*site.Site{s}, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return sitefile.Parse(path, content)
+}
+
+// labelOf makes a site's name of a folder's.
+func labelOf(name string) string {
+	var label strings.Builder
+	for _, r := range strings.ToLower(name) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			label.WriteRune(r)
+		} else if s := label.String(); s != "" && !strings.HasSuffix(s, "-") {
+			label.WriteByte('-')
+		}
+	}
+	s := label.String()
+	return cmp.Or(strings.Trim(s[:min(len(s), 63)], "-"), "site")
+}
+
+// listeners gives every listener that the sites name its address.
+func (o *serveOptions) listeners(sites []*site.Site) (map[string]string, error) {
+	named := map[string]bool{}
+	for _, s := range sites {
+		for _, b := range s.Bindings {
+			named[b.Listener] = true
+		}
+	}
+	all := map[string]string{}
+	for _, text := range o.listen {
+		name, address, ok := strings.Cut(text, "=")
+		if !ok {
+			name, address = "http", text
+			if len(named) == 1 {
+				name = slices.Collect(maps.Keys(named))[0]
+			}
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return nil, fmt.Errorf("--listen %q is not HOST:PORT or NAME=HOST:PORT", text)
+		}
+		all[name] = address
+	}
+	for name := range named {
+		if all[name] == "" {
+			return nil, fmt.Errorf("listener %s has no address: --listen %s=127.0.0.1:8080", name, name)
+		}
+	}
+	return all, nil
+}
+
+// stateDir gives each folder a directory of its own, the same at every start.
+func stateDir(env environment, path string) string {
+	base := env.Getenv("XDG_STATE_HOME")
+	switch {
+	case os.Geteuid() == 0:
+		base = "/var/lib"
+	case base == "":
+		base = filepath.Join(env.Getenv("HOME"), ".local/state")
+	}
+	sum := sha256.Sum256([]byte(path))
+	return filepath.Join(base, "ancora-agent-serve", labelOf(filepath.Base(path))+"-"+hex.EncodeToString(sum[:4]))
+}
+
+// serving is the worker of serve.
+type serving struct {
+	env    environment
+	log    hclog.Logger
+	policy dataplane.Policy
+	data   string
+	sites  []*site.Site
+	client *process.Client
+	server *dataplane.Server
+}
+
+func (s *serving) run(ctx context.Context) error {
+	kept, err := journal.Open(dataplane.Captures(s.data), s.log.Named("journal"))
+	if err != nil {
+		return err
+	}
+	fresh := len(s.client.Listeners()) == 0
+	s.server = dataplane.New(dataplane.Config{
+		Keeper: s.client, Journal: kept, Policy: s.policy, DataDir: s.data, Environ: s.env.Environ, Logger: s.log,
+	})
+	var g run.Group
+	for _, action := range []func(context.Context) error{
+		s.server.Run,
+		func(ctx context.Context) error { return s.announce(ctx, fresh) },
+		func(ctx context.Context) error { return s.follow(ctx, kept) },
+	} {
+		ctx, cancel := context.WithCancel(ctx)
+		g.Add(func() error { return action(ctx) }, func(error) { cancel() })
+	}
+	return g.Run()
+}
+
+// announce applies the sites and says when they can be reached. What cannot run ends a fresh start; a worker that takes
+// over from one that crashed goes on with what it can.
+func (s *serving) announce(ctx context.Context, fresh bool) error {
+	changes := s.server.Subscribe(ctx)
+	desired := dataplane.Desired{}
+	for _, w := range s.sites {
+		desired.Sites = append(desired.Sites, dataplane.DesiredSite{Site: w})
+	}
+	s.server.Apply(desired)
+	for {
+		shot := s.server.Snapshot()
+		if len(shot.Listeners) > 0 {
+			if err := s.ready(shot); err != nil && fresh {
+				return usageError{err}
+			}
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changes:
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// ready prints the line that people and scripts wait for.
+func (s *serving) ready(shot dataplane.Snapshot) error {
+	var problems []error
+	for _, st := range shot.Sites {
+		for _, note := range st.Notes {
+			s.log.Info("note", "site", st.Site, "note", note)
+		}
+		if st.Phase == dataplane.Rejected {
+			problems = append(problems, fmt.Errorf("site %s: %s", st.Site, st.Reason))
+		}
+	}
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	var addresses []string
+	for _, l := range shot.Listeners {
+		addresses = append(addresses, l.Address)
+	}
+	_, err := fmt.Fprintf(s.env.Out, "ready address=%s\n", strings.Join(addresses, ","))
+	return err
+}
+
+// follow prints what the applications print, from now on.
+func (s *serving) follow(ctx context.Context, kept *journal.Journal) error {
+	var g run.Group
+	for _, w := range s.sites {
+		ctx, cancel := context.WithCancel(ctx)
+		g.Add(func() error {
+			for e, err := range kept.Read(ctx, journal.Query{Site: w.Name, Since: time.Now(), Follow: true}) {
+				if err != nil {
+					<-ctx.Done()
+					return nil
+				}
+				if _, err := fmt.Fprintf(s.env.Out, "%s%s | %s\n", e.Site, e.Application, printable(e.Line)); err != nil {
+					<-ctx.Done() // nobody reads; the applications go on
+					return nil
+				}
+			}
+			return nil
+		}, func(error) { cancel() })
+	}
+	return g.Run()
+}
+
+// printable keeps control bytes from the terminal.
+func printable(line []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '·'
+		}
+		return r
+	}, string(line))
+}
