@@ -1,0 +1,318 @@
+package scenario
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+// A folder with one program is served: it starts on the first request and nothing of it is left after the stop.
+func TestServeFolder(t *testing.T) {
+	dir := lab.Dir(t)
+	folder := lab.Folder(t, dir, "shop", nil)
+	program, err := os.ReadFile(lab.Bin(t, "childapp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "shop"), program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, dir, folder)
+	if left := instances(t, dir+"/data"); len(left) > 0 {
+		t.Errorf("processes %v run before the first request", left)
+	}
+	if a := lab.Get(t, s.address, "/"); a.Status != 200 || !strings.HasPrefix(a.Body, "hello pid=") {
+		t.Errorf("%d %q", a.Status, a.Body)
+	}
+	if running := instances(t, dir+"/data"); len(running) != 1 {
+		t.Errorf("processes %v, want one", running)
+	}
+	s.Stop(t)
+	if code := s.Wait(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if left := instances(t, dir+"/data"); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+	if _, err := lab.Try(s.address, "/", ""); err == nil {
+		t.Error("the port still answers")
+	}
+}
+
+// The child's environment is exactly what D15 and the module's contract say, and nothing of the agent's own.
+func TestServeEnvironment(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "/nowhere")
+	t.Setenv("CREDENTIALS_DIRECTORY", "/nowhere")
+	t.Setenv("AGENT_SECRET", "x")
+	t.Setenv("LC_TIME", "C")
+	t.Setenv("LANG", "C.UTF-8")
+	t.Setenv("TZ", "UTC")
+	t.Setenv("DOTNET_ROOT", "")
+	t.Setenv("PATH", "/usr/bin:/bin")
+	s := serveSite(t, "env: {Color: blue, Empty: \"\"}\n")
+	body := lab.Get(t, s.address, "/env").Body
+	got := map[string]string{}
+	var names []string
+	for line := range strings.Lines(body) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		if ok {
+			got[name] = value
+			names = append(names, name)
+		}
+	}
+	port := got["ASPNETCORE_PORT"]
+	if n, err := strconv.Atoi(port); err != nil || n < 10000 || n > 32767 {
+		t.Errorf("port %q", port)
+	}
+	want := map[string]string{
+		"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_TIME": "C", "TZ": "UTC",
+		"HOME": got["HOME"], "USER": got["USER"], "LOGNAME": got["USER"],
+		"Color": "blue", "Empty": "",
+		"ASPNETCORE_PORT": port, "ASPNETCORE_APPL_PATH": "/", "ASPNETCORE_TOKEN": got["ASPNETCORE_TOKEN"],
+		"ASPNETCORE_IIS_HTTPAUTH": "anonymous;", "ASPNETCORE_IIS_WEBSOCKETS_SUPPORTED": "true",
+		"ASPNETCORE_IIS_PHYSICAL_PATH": s.dir + "/root/", "ASPNETCORE_URLS": "http://127.0.0.1:" + port, "PORT": port,
+		"ASPNETCORE_HOSTINGSTARTUPASSEMBLIES": ";Microsoft.AspNetCore.Server.IISIntegration",
+		"ANCORA_INSTANCE":                     got["ANCORA_INSTANCE"],
+	}
+	for name, value := range want {
+		if v, ok := got[name]; !ok || v != value {
+			t.Errorf("%s=%q (there: %v), want %q", name, v, ok, value)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if _, ok := want[name]; !ok && name != "DOTNET_ROOT" {
+			t.Errorf("%s=%q reaches the application", name, got[name])
+		}
+	}
+	if info, err := os.Stat(got["HOME"]); err != nil || !info.IsDir() {
+		t.Errorf("HOME %q: %v", got["HOME"], err)
+	}
+	if len(got["ASPNETCORE_TOKEN"]) < 32 || len(got["ANCORA_INSTANCE"]) < 16 {
+		t.Errorf("token %q, mark %q", got["ASPNETCORE_TOKEN"], got["ANCORA_INSTANCE"])
+	}
+}
+
+// A worker killed under load refuses no connection and touches no application.
+func TestServeWorkerKilled(t *testing.T) {
+	s := serveSite(t, "")
+	before := pid(t, s.address)
+	stop, failed, served := make(chan struct{}), make(chan string, 100), atomic.Int64{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if conn, err := net.DialTimeout("tcp", s.address, lab.Deadline); err != nil {
+				failed <- "connection refused: " + err.Error()
+			} else {
+				conn.Close()
+			}
+			if a, err := lab.Try(s.address, "/pid", ""); err == nil && strings.TrimSpace(a.Body) == before {
+				served.Add(1)
+			} else if err == nil {
+				failed <- fmt.Sprintf("%d %q", a.Status, a.Body)
+			}
+		}
+	}()
+	for range 3 {
+		workers := lab.Children(s.Pid())
+		n := served.Load()
+		lab.Eventually(t, func() string {
+			if served.Load() > n+5 {
+				return ""
+			}
+			return "no request is answered"
+		})
+		for _, w := range workers {
+			if strconv.Itoa(w) != before {
+				_ = syscall.Kill(w, syscall.SIGKILL)
+			}
+		}
+	}
+	n := served.Load()
+	lab.Eventually(t, func() string {
+		if served.Load() > n+20 {
+			return ""
+		}
+		return "no request is answered after the last kill"
+	})
+	close(stop)
+	<-done
+	close(failed)
+	for problem := range failed {
+		t.Error(problem)
+	}
+	if now := pid(t, s.address); now != before {
+		t.Errorf("the application is process %s, was %s", now, before)
+	}
+}
+
+// A keeper killed leaves an application behind; the next keeper ends it first, so that nothing runs twice.
+func TestServeKeeperKilled(t *testing.T) {
+	s := serveSite(t, "")
+	before, _ := strconv.Atoi(pid(t, s.address))
+	s.Kill(t)
+	again := serve(t, s.dir, s.dir+"/site.yaml")
+	if lab.Alive(before) {
+		t.Errorf("process %d of the earlier keeper still runs", before)
+	}
+	now, _ := strconv.Atoi(pid(t, again.address))
+	if now == before {
+		t.Errorf("the same process %d answers", now)
+	}
+	if running := instances(t, s.dir+"/data"); len(running) != 1 || running[0] != now {
+		t.Errorf("processes %v run, want %d alone", running, now)
+	}
+}
+
+// Whatever an application leaves behind ends with it, wherever it went.
+func TestServeLeavesNothing(t *testing.T) {
+	for _, kind := range []string{"plain", "setsid", "double"} {
+		t.Run(kind, func(t *testing.T) {
+			s := serveSite(t, "", "-fork", kind)
+			pid(t, s.address)
+			lab.Eventually(t, func() string {
+				if n := len(instances(t, s.dir+"/data")); n >= 2 {
+					return ""
+				}
+				return "nothing was forked"
+			})
+			s.Stop(t)
+			if left := instances(t, s.dir+"/data"); len(left) > 0 {
+				t.Errorf("processes %v are left", left)
+			}
+		})
+	}
+}
+
+// An application that does not listen to SIGTERM is killed when its time is over.
+func TestServeIgnoresTerm(t *testing.T) {
+	s := serveSite(t, "stop: {timeout: 1s}\n", "-ignore-term")
+	before, _ := strconv.Atoi(pid(t, s.address))
+	s.Stop(t)
+	if lab.Alive(before) {
+		t.Error("it still runs")
+	}
+}
+
+// What does not start gets the module's page and says why in the log, and not to the visitor.
+func TestServeStartFailures(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		log  string
+	}{
+		"exits":     {[]string{"-exit", "3"}, "exit code 3 before it listened"},
+		"silent":    {[]string{"-silent"}, "did not listen on port"},
+		"elsewhere": {[]string{"-elsewhere"}, "127.0.0.1:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serveSite(t, "ready: {timeout: 2s}\nstop: {timeout: 1s}\n", c.args...)
+			a := lab.Get(t, s.address, "/")
+			if a.Status != 502 || !strings.Contains(a.Body, "502.5") || strings.Contains(a.Body, "cannot start") {
+				t.Errorf("%d %s", a.Status, a.Body)
+			}
+			if !strings.Contains(s.Log(), c.log) {
+				t.Errorf("the log does not say %q:\n%s", c.log, s.Log())
+			}
+		})
+	}
+}
+
+// Too many failures in a minute refuse further starts, and the answer says until when.
+func TestServeRapidFails(t *testing.T) {
+	s := serveSite(t, "rapidFailsPerMinute: 2\n", "-exit", "3")
+	for i := range 3 {
+		if a := lab.Get(t, s.address, "/"); a.Status != 502 {
+			t.Fatalf("request %d: %d %s", i, a.Status, a.Body)
+		}
+	}
+	a := lab.Get(t, s.address, "/")
+	if retry, _ := strconv.Atoi(a.Header.Get("Retry-After")); a.Status != 502 || retry < 1 || retry > 60 {
+		t.Errorf("%d, Retry-After %q", a.Status, a.Header.Get("Retry-After"))
+	}
+}
+
+// app_offline.htm takes the application out of service, and its end brings it back.
+func TestServeAppOffline(t *testing.T) {
+	s := serveSite(t, "")
+	pid(t, s.address)
+	lab.Folder(t, s.dir, "root", map[string]string{"app_offline.htm": "<p>closed today</p>"})
+	lab.Eventually(t, func() string {
+		if a := lab.Get(t, s.address, "/"); a.Status != 503 || a.Body != "<p>closed today</p>" || a.Header.Get("X-Ancora-Offline") != "local" {
+			return fmt.Sprintf("%d %q", a.Status, a.Body)
+		}
+		return ""
+	})
+	lab.Eventually(t, func() string {
+		if n := len(instances(t, s.dir+"/data")); n > 0 {
+			return fmt.Sprintf("%d processes still run", n)
+		}
+		return ""
+	})
+	if err := os.Remove(s.dir + "/root/app_offline.htm"); err != nil {
+		t.Fatal(err)
+	}
+	lab.Eventually(t, func() string {
+		if a := lab.Get(t, s.address, "/"); a.Status != 200 {
+			return fmt.Sprintf("%d %q", a.Status, a.Body)
+		}
+		return ""
+	})
+}
+
+// A mistake ends the start with one clear message and exit code 2.
+func TestServeBadInput(t *testing.T) {
+	dir := lab.Dir(t)
+	lab.Folder(t, dir, "empty", nil)
+	broken := lab.Write(t, dir, "broken.yaml", "apiVersion: ancora/v1\nkind: Site\nname: Shop\nplacement: {hosts: all}\nbindings: [{listener: http}]\napplications: [{root: /srv, recycle: {every: 24h}, colour: red}]\n")
+	config := lab.Folder(t, dir, "config", map[string]string{"web.config": "<configuration><system.webServer>\n<aspNetCore processPath=\"dotnet\" arguments=\"a.dll\" startupTimeLimit=\"7200\" /></system.webServer></configuration>"})
+	for what, wants := range map[string][]string{
+		broken:           {"broken.yaml:3:", "recycle.every is not supported yet", "colour", "broken.yaml:6:"},
+		config:           {"web.config:2:", "startupTimeLimit", "7200", "3600"},
+		dir + "/empty":   {"nothing to start"},
+		dir + "/missing": {"no such file"},
+	} {
+		r := lab.Run(t, nil, lab.Bin(t, "ancora-agent"), "serve", what, "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data-"+filepath.Base(what)))
+		if r.Code != 2 {
+			t.Errorf("%s: exit code %d", what, r.Code)
+		}
+		for _, want := range wants {
+			if !strings.Contains(r.Errors, want) {
+				t.Errorf("%s: no %q in %q", what, want, r.Errors)
+			}
+		}
+	}
+}
+
+// Two agents cannot have one data directory.
+func TestServeOneKeeperEach(t *testing.T) {
+	s := serveSite(t, "")
+	r := lab.Run(t, nil, lab.Bin(t, "ancora-agent"), "serve", s.dir+"/site.yaml", "--listen", "127.0.0.1:0", "--data", s.dir+"/data")
+	if r.Code == 0 || !strings.Contains(r.Errors, "in use by another agent") {
+		t.Errorf("%d %s", r.Code, r.Errors)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	for _, name := range []string{"ancora", "ancora-agent"} {
+		out, err := exec.Command(lab.Bin(t, name), "version").Output()
+		if err != nil || !strings.HasPrefix(string(out), name+" ") {
+			t.Errorf("%s version: %q, %v", name, out, err)
+		}
+	}
+}
