@@ -2,23 +2,17 @@ package h1
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
+	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/ancora-fleet/ancora/dataplane/forward"
-	"github.com/ancora-fleet/ancora/dataplane/ingress"
-	"github.com/ancora-fleet/ancora/dataplane/route"
-	"github.com/ancora-fleet/ancora/dataplane/upstream"
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 const (
@@ -36,6 +30,12 @@ type verdict struct {
 	Unsafe  []string          `json:"unsafe"`
 	Dev     []string          `json:"deviates"`
 	Notes   []string          `json:"notes"`
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	lab.Clean()
+	os.Exit(code)
 }
 
 func TestCorpus(t *testing.T) {
@@ -86,43 +86,30 @@ func judge(t *testing.T, outcome map[string]string, narrow map[string]string, ve
 	}
 }
 
-// startProxy serves test.local from the back end and returns the address to talk to. It is the one place that knows
-// what kind of product is under test: here the engine, in this process.
+// startProxy serves test.local from the back end and returns the address to talk to. It is the one place that knows what
+// kind of product is under test: an agent, and as its application a relay that passes every byte as it is.
 func startProxy(t *testing.T, backend string) string {
-	up := upstream.New(netip.MustParseAddrPort(backend), upstream.Options{})
-	table, err := route.New([]route.Entry{{Listener: "http", Path: "/", Door: door{up}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var current atomic.Pointer[route.Table]
-	current.Store(table)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := ingress.New("http", ln, &current, ingress.Options{Drain: time.Second})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- l.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		up.Close()
-	})
-	return ln.Addr().String()
+	dir := lab.Dir(t)
+	lab.Folder(t, dir, "root", nil)
+	file := lab.Write(t, dir, "site.yaml", fmt.Sprintf(site, dir, lab.Bin(t, "childapp"), backend, token))
+	agent := lab.Start(t, nil, lab.Bin(t, "ancora-agent"), "serve", file, "--listen", "127.0.0.1:0", "--data", dir+"/data")
+	return agent.Ready(t)["address"]
 }
 
-// door is an application's front door, as small as it gets: forward, or a bare status.
-type door struct{ up *upstream.Upstream }
-
-func (d door) Serve(r *forward.Request, w forward.ResponseWriter) {
-	err := forward.Serve(r, w, d.up, forward.Options{Token: token, RequestTimeout: 5 * time.Second})
-	if failed, ok := err.(*forward.Error); ok && !failed.Sent {
-		w.Head(failed.Kind.Status(), nil, 0)
-	}
-}
+const site = `
+apiVersion: ancora/v1
+kind: Site
+name: corpus
+placement: {hosts: all}
+bindings: [{listener: http}]
+applications:
+  - root: %s/root
+    command: [%s, relay, "%s"]
+    env: {ASPNETCORE_TOKEN: %s}
+    start: always
+    requestTimeout: 5s
+    stop: {timeout: 1s}
+`
 
 func build(t *testing.T) string {
 	binary := filepath.Join(t.TempDir(), "h1run")
