@@ -65,7 +65,7 @@ func (w *Writer) resume() error {
 			}
 			w.at += MarkSize
 			w.number = m.Number
-			w.ended = w.ended || m.Kind == End
+			w.ended = m.Kind == End
 			if m.Kind == Data {
 				w.streams[m.Stream].offset = m.Offset
 			}
@@ -198,6 +198,7 @@ func (w *Writer) mark(s Stream, kind Kind, offset uint64) error {
 	}
 	w.at += MarkSize
 	w.number++
+	w.ended = kind == End // what is said behind an end takes another one
 	return nil
 }
 
@@ -213,9 +214,7 @@ func (w *Writer) End() error {
 			st.lost = 0
 		}
 	}
-	err := w.mark(0, End, 0)
-	w.ended = err == nil
-	return err
+	return w.mark(0, End, 0)
 }
 
 // Close gives the files back; the run may be opened again.

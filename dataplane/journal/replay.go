@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/capture"
 )
@@ -110,13 +111,11 @@ func (p *replay) bytesAt(i int, from, to uint64) ([]byte, error) {
 func (p *replay) next() (line, bool, error) {
 	for {
 		if p.cur.Number == 0 {
-			if p.ended {
-				return line{}, false, nil
-			}
 			k, ok, err := p.marks.read()
 			if err != nil || !ok {
 				return line{}, false, err
 			}
+			p.ended = false
 			if !p.begin(k) {
 				continue
 			}
@@ -126,6 +125,12 @@ func (p *replay) next() (line, bool, error) {
 			return l, ok, err
 		}
 	}
+}
+
+// over says whether nothing will come any more: the run has ended, and what the agent had to say of its end was said.
+func (p *replay) over() bool {
+	const lastWords = 2 * time.Second
+	return p.ended && time.Since(time.Unix(0, p.time)) > lastWords
 }
 
 // begin takes up a mark; false when it says nothing.

@@ -74,7 +74,7 @@ func (s *source) fill() error {
 			return err
 		}
 		if !ok {
-			if s.replay.ended {
+			if s.replay.over() {
 				s.done = true
 				s.close()
 			}

@@ -104,7 +104,7 @@ func (s *source) tailPart(p *replay, stop uint64, n int) ([]place, error) {
 		last = l.position
 	}
 	if stop == noOffset {
-		s.after, s.given, s.done = last, last, p.ended
+		s.after, s.given, s.done = last, last, p.over()
 	}
 	return places, nil
 }

@@ -174,7 +174,7 @@ func (k *Keeper) forget(i *instance) {
 	}
 }
 
-// append writes one event line. A run that is not open is opened for it alone.
+// append writes one event line. A run that is over is opened for it alone and stays over.
 func (k *Keeper) append(dir string, line []byte) error {
 	if dir == "" || len(line) == 0 || line[len(line)-1] != '\n' {
 		return errors.New("keeper: an event is a line in a run's directory")
@@ -186,5 +186,5 @@ func (k *Keeper) append(dir string, line []byte) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writer.Append(capture.Event, line), writer.Close())
+	return errors.Join(writer.Append(capture.Event, line), writer.End(), writer.Close())
 }
