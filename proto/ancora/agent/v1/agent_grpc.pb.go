@@ -48,8 +48,10 @@ type AgentServiceClient interface {
 	// never stand before an offline push in one TCP queue. The agent opens it when the first subscription comes and closes
 	// it after the last.
 	//
-	// Agent: sends blocks only within the credit it was given for that subscription; counts what does not fit as dropped.
-	// Controller: gives credit as its reader takes lines, cancels what nobody reads.
+	// Agent: opens each subscription with a message that has nothing but its id, then sends blocks only within the credit it
+	// was given for it; lines wait on its disk meanwhile, and what is deleted there unread is counted as dropped.
+	// Controller: gives credit first when a subscription is opened, then as its reader takes lines; cancels what nobody
+	// reads.
 	PublishLogs(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PublishLogsRequest, PublishLogsResponse], error)
 }
 
@@ -112,8 +114,10 @@ type AgentServiceServer interface {
 	// never stand before an offline push in one TCP queue. The agent opens it when the first subscription comes and closes
 	// it after the last.
 	//
-	// Agent: sends blocks only within the credit it was given for that subscription; counts what does not fit as dropped.
-	// Controller: gives credit as its reader takes lines, cancels what nobody reads.
+	// Agent: opens each subscription with a message that has nothing but its id, then sends blocks only within the credit it
+	// was given for it; lines wait on its disk meanwhile, and what is deleted there unread is counted as dropped.
+	// Controller: gives credit first when a subscription is opened, then as its reader takes lines; cancels what nobody
+	// reads.
 	PublishLogs(grpc.BidiStreamingServer[PublishLogsRequest, PublishLogsResponse]) error
 	mustEmbedUnimplementedAgentServiceServer()
 }
