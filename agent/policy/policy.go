@@ -1,0 +1,240 @@
+// Package policy reads agent.yaml, the host's last word: where applications may live, whom they may run as, and which
+// addresses the names of listeners mean here (D12, D13).
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/ancora-fleet/ancora/dataplane"
+	"github.com/ancora-fleet/ancora/dataplane/site"
+)
+
+// file is agent.yaml as it is written.
+type file struct {
+	Roots       []string            `yaml:"roots"`
+	Users       []string            `yaml:"users,omitempty"`
+	DefaultUser string              `yaml:"defaultUser,omitempty"`
+	Dotnet      string              `yaml:"dotnet,omitempty"`
+	Listeners   map[string]listener `yaml:"listeners"`
+}
+
+// listener is an address, or an address with the protocols that are spoken there.
+type listener struct {
+	Address   string   `yaml:"address"`
+	Protocols []string `yaml:"protocols,omitempty"`
+}
+
+// UnmarshalYAML takes the short form as well.
+func (l *listener) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&l.Address) == nil {
+		return nil
+	}
+	type long listener
+	return unmarshal((*long)(l))
+}
+
+// MarshalYAML writes the short form where it says all.
+func (l listener) MarshalYAML() (any, error) {
+	if len(l.Protocols) == 0 {
+		return l.Address, nil
+	}
+	type long listener
+	return long(l), nil
+}
+
+// DefaultRoots are the folders below which applications may live when the policy names none.
+func DefaultRoots() []string { return []string{"/srv", "/var/www"} }
+
+// DefaultListeners are those of a host whose policy names none.
+func DefaultListeners() map[string]string { return map[string]string{"http": ":80", "https": ":443"} }
+
+// Load reads a policy; what is not in it has its default. The error names file, line and column of all that is wrong.
+func Load(path string) (dataplane.Policy, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return dataplane.Policy{}, fmt.Errorf("policy: %w", err)
+	}
+	return Parse(path, content)
+}
+
+// Parse is Load for content that has been read.
+func Parse(path string, content []byte) (dataplane.Policy, error) {
+	var f file
+	decoder := yaml.NewDecoder(bytes.NewReader(content), yaml.Strict())
+	if err := decoder.Decode(&f); err != nil && len(bytes.TrimSpace(content)) > 0 && !isEmpty(content) {
+		return dataplane.Policy{}, shapeError(path, err)
+	}
+	c := &check{path: path}
+	if tree, err := parser.ParseBytes(content, 0); err == nil {
+		c.tree = tree
+	}
+	p := c.policy(&f)
+	return p, errors.Join(c.problems...)
+}
+
+// isEmpty says whether there are only comments.
+func isEmpty(content []byte) bool {
+	for line := range bytes.Lines(content) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
+}
+
+func shapeError(path string, err error) error {
+	var e yaml.Error
+	if errors.As(err, &e) && e.GetToken() != nil {
+		at := e.GetToken().Position
+		return fmt.Errorf("%s:%d:%d: %s", path, at.Line, at.Column, e.GetMessage())
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+type check struct {
+	path     string
+	tree     *ast.File
+	problems []error
+}
+
+// add notes a problem of the field at a YAML path.
+func (c *check) add(field, format string, args ...any) {
+	where := c.path
+	if at, err := yaml.PathString("$." + field); err == nil && c.tree != nil {
+		if n, err := at.FilterFile(c.tree); err == nil && n != nil && n.GetToken() != nil {
+			where = fmt.Sprintf("%s:%d:%d", c.path, n.GetToken().Position.Line, n.GetToken().Position.Column)
+		}
+	}
+	c.problems = append(c.problems, fmt.Errorf("%s: %s: %s", where, field, fmt.Sprintf(format, args...)))
+}
+
+func (c *check) policy(f *file) dataplane.Policy {
+	p := dataplane.Policy{Roots: f.Roots, Users: f.Users, DefaultUser: f.DefaultUser, Dotnet: f.Dotnet, Listeners: map[string]string{}, H2C: map[string]bool{}}
+	if p.Roots == nil {
+		p.Roots = DefaultRoots()
+	}
+	for i, root := range f.Roots {
+		if !filepath.IsAbs(root) {
+			c.add(fmt.Sprintf("roots[%d]", i), "%q is not absolute", root)
+		}
+	}
+	if f.Roots != nil && len(f.Roots) == 0 {
+		c.add("roots", "is empty: no application could run here")
+	}
+	for i, user := range f.Users {
+		if user == "root" || user == "0" {
+			c.add(fmt.Sprintf("users[%d]", i), "applications do not run as root")
+		}
+	}
+	if f.DefaultUser == "root" || f.DefaultUser == "0" {
+		c.add("defaultUser", "applications do not run as root")
+	}
+	if f.Dotnet != "" && !filepath.IsAbs(f.Dotnet) {
+		c.add("dotnet", "%q is not absolute", f.Dotnet)
+	}
+	if f.Listeners == nil {
+		maps.Copy(p.Listeners, DefaultListeners())
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Listeners)) {
+		c.listener(&p, name, f.Listeners[name])
+	}
+	return p
+}
+
+func (c *check) listener(p *dataplane.Policy, name string, l listener) {
+	field := "listeners." + name
+	if err := site.ValidLabel(name); err != nil {
+		c.add(field, "%v", err)
+	}
+	host, port, err := net.SplitHostPort(l.Address)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil || portErr != nil:
+		c.add(field, "%q is not HOST:PORT, with a port from 0 (a free one) to 65535", l.Address)
+	case host != "" && net.ParseIP(host) == nil:
+		c.add(field, "%q: the host is an IP address, or empty for all", l.Address)
+	}
+	for _, other := range slices.Sorted(maps.Keys(p.Listeners)) {
+		if n != 0 && p.Listeners[other] == l.Address {
+			c.add(field, "%q is the address of %s already", l.Address, other)
+		}
+	}
+	p.Listeners[name] = l.Address
+	for _, protocol := range l.Protocols {
+		switch protocol {
+		case "http/1.1":
+		case "h2c":
+			p.H2C[name] = true
+		default:
+			c.add(field+".protocols", "%q is not known: http/1.1 and h2c", protocol)
+		}
+	}
+}
+
+// Format writes a policy file with a word on each field.
+func Format(p dataplane.Policy) []byte {
+	var b strings.Builder
+	b.WriteString("# What applications may do on this host. The host has the last word: what a site asks for beyond it is rejected.\n")
+	write := func(comment, name string, value any) {
+		text, err := yaml.MarshalWithOptions(map[string]any{name: value}, yaml.Flow(false))
+		if err == nil {
+			fmt.Fprintf(&b, "\n# %s\n%s", comment, text)
+		}
+	}
+	roots := p.Roots
+	if len(roots) == 0 {
+		roots = DefaultRoots()
+	}
+	write("Folders below which applications may live.", "roots", roots)
+	if len(p.Users) > 0 {
+		write("Users that sites may name.", "users", p.Users)
+	} else {
+		b.WriteString("\n# Users that sites may name.\n# users: [shop]\n")
+	}
+	if p.DefaultUser != "" {
+		write("Whom the applications of sites run as that name no user.", "defaultUser", p.DefaultUser)
+	} else {
+		b.WriteString("\n# Whom the applications of sites run as that name no user; without it such sites are rejected when the agent is root.\n# defaultUser: www-data\n")
+	}
+	listeners := map[string]listener{}
+	for name, address := range p.Listeners {
+		l := listener{Address: address}
+		if p.H2C[name] {
+			l.Protocols = []string{"http/1.1", "h2c"}
+		}
+		listeners[name] = l
+	}
+	if len(listeners) == 0 {
+		for name, address := range DefaultListeners() {
+			listeners[name] = listener{Address: address}
+		}
+	}
+	write("What the names of listeners mean here; port 0 is a free one, kept over restarts.", "listeners", listeners)
+	if p.Dotnet != "" {
+		write("Where .NET is.", "dotnet", p.Dotnet)
+	}
+	return []byte(b.String())
+}
+
+// UserThatExists gives the first of some users that a passwd file has; empty: none.
+func UserThatExists(passwd string, names ...string) string {
+	for _, name := range names {
+		if strings.HasPrefix(passwd, name+":") || strings.Contains(passwd, "\n"+name+":") {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	firstPause = 50 * time.Millisecond
+	mostPause  = 15 * time.Second
+	growth     = 1.6
+	// jitter spreads a fleet that lost its controller at one moment: a pause is this part of itself or more.
+	jitter = 0.5
+)
+
+// Connector keeps the host registered for as long as it runs.
+type Connector struct {
+	config Config
+	log    hclog.Logger
+}
+
+// New makes a Connector.
+func New(config Config) *Connector {
+	if config.Logger == nil {
+		config.Logger = hclog.NewNullLogger()
+	}
+	return &Connector{config: config, log: config.Logger.Named("session")}
+}
+
+// Run registers with one controller after the other until ctx ends. Every session has a connection of its own, which is
+// closed with it: a controller that is frozen would get the next stream of the same connection as well.
+func (c *Connector) Run(ctx context.Context) error {
+	pause, last := firstPause, ""
+	for turn := 0; ctx.Err() == nil; turn++ {
+		address := c.config.Controllers[turn%len(c.config.Controllers)]
+		welcomed, err := c.once(ctx, address)
+		if ctx.Err() != nil {
+			break
+		}
+		if welcomed {
+			pause, last = firstPause, ""
+		}
+		wait := time.Duration((jitter + (1-jitter)*rand.Float64()) * float64(pause))
+		// One that stays away is said once, then only when it says something else.
+		if text := message(err); text != last {
+			c.log.Warn("no session", "controller", address, "reason", text, "retry_in", wait.Round(time.Millisecond))
+			last = text
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		pause = min(time.Duration(growth*float64(pause)), mostPause)
+	}
+	return nil
+}
+
+func (c *Connector) once(ctx context.Context, address string) (welcomed bool, err error) {
+	dial := func() (*grpc.ClientConn, error) {
+		config, err := c.config.TLS()
+		if err != nil {
+			return nil, err
+		}
+		return connect(address, config)
+	}
+	conn, err := dial()
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	return c.serve(ctx, conn, dial)
+}
+
+// message is what people read of an error.
+func message(err error) string {
+	if s, ok := status.FromError(err); ok && err != nil {
+		return s.Message()
+	}
+	if err == nil {
+		return "the controller ended it"
+	}
+	return err.Error()
+}

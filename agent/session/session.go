@@ -1,0 +1,196 @@
+// Package session keeps a host registered with a controller: one Session at a time, and the Connector that dials the next
+// one. Nothing that runs on the host changes because a session ends.
+package session
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+
+	"github.com/ancora-fleet/ancora/agent/report"
+	"github.com/ancora-fleet/ancora/agent/tail"
+	agentv1 "github.com/ancora-fleet/ancora/proto/ancora/agent/v1"
+	typesv1 "github.com/ancora-fleet/ancora/proto/ancora/types/v1"
+	"github.com/ancora-fleet/ancora/proto/transport"
+)
+
+// welcomeLimit is how long a controller may take to answer Hello.
+const welcomeLimit = 10 * time.Second
+
+// Assignments is what the controller wants of this host.
+type Assignments interface {
+	// Held says which manifest was applied last and which documents are on disk.
+	Held() (storeID string, generation int64, held []*agentv1.HeldDocument)
+	// Document keeps a document; an error is this host's own trouble.
+	Document(*agentv1.Document) error
+	// Manifest makes the host run what it lists, or says why not.
+	Manifest(*agentv1.Manifest) *agentv1.ManifestResult
+}
+
+// Config is for New.
+type Config struct {
+	Host string
+	// InstanceID is made anew at each start of the keeper; BootID by each boot.
+	InstanceID, BootID, Version string
+	Facts                       func() *typesv1.HostFacts
+	// Controllers are host:port, tried in turn.
+	Controllers []string
+	TLS         func() (*tls.Config, error)
+	Assignments Assignments
+	Reporter    *report.Reporter
+	Logs        *tail.Tail
+	Logger      hclog.Logger
+}
+
+// session is one registration.
+type session struct {
+	config *Config
+	log    hclog.Logger
+	stream agentv1.AgentService_SessionClient
+	lease  time.Duration
+	beat   time.Duration
+	wishes chan *agentv1.LogSubscription
+}
+
+var errLease = errors.New("nothing was heard from the controller within the lease")
+
+// serve registers over a connection and stays until it ends. Welcomed says that the controller took the host in.
+func (c *Connector) serve(ctx context.Context, conn *grpc.ClientConn, dial tail.Dial) (welcomed bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := agentv1.NewAgentServiceClient(conn).Session(ctx)
+	if err != nil {
+		return false, err
+	}
+	s := &session{config: &c.config, log: c.log, stream: stream, wishes: make(chan *agentv1.LogSubscription, 64)}
+	received := make(chan *agentv1.SessionResponse)
+	ended := make(chan error, 1)
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer cancel()
+	working.Go(func() { ended <- s.receive(ctx, received) })
+	if err := s.hello(ctx, received, ended); err != nil {
+		return false, err
+	}
+	working.Go(func() { c.config.Logs.Run(ctx, dial, s.wishes) })
+	return true, s.run(ctx, received, ended)
+}
+
+// receive passes on what comes until the stream ends.
+func (s *session) receive(ctx context.Context, to chan<- *agentv1.SessionResponse) error {
+	for {
+		m, err := s.stream.Recv()
+		if err != nil {
+			return err
+		}
+		select {
+		case to <- m:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// hello introduces the host and waits for Welcome.
+func (s *session) hello(ctx context.Context, received <-chan *agentv1.SessionResponse, ended <-chan error) error {
+	c := s.config
+	store, generation, held := c.Assignments.Held()
+	err := s.stream.Send(&agentv1.SessionRequest{Message: &agentv1.SessionRequest_Hello{Hello: &agentv1.Hello{
+		Host: c.Host, AgentInstanceId: c.InstanceID, BootId: c.BootID, AgentVersion: c.Version, Facts: c.Facts(),
+		StoreId: store, Generation: generation, Held: held,
+	}}})
+	if err != nil && !errors.Is(err, io.EOF) { // EOF: the reason comes from the other direction
+		return err
+	}
+	select {
+	case m := <-received:
+		w := m.GetWelcome()
+		if w == nil {
+			return errors.New("the controller's first message is no Welcome")
+		}
+		s.lease, s.beat = w.GetLeaseDuration().AsDuration(), w.GetHeartbeatInterval().AsDuration()
+		if s.lease <= 0 || s.beat <= 0 || s.beat >= s.lease {
+			return fmt.Errorf("the controller offers a lease of %v with heartbeats every %v", s.lease, s.beat)
+		}
+		return nil
+	case err := <-ended:
+		return err
+	case <-time.After(welcomeLimit):
+		return errors.New("the controller does not answer Hello")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run keeps the lease: it says something at least every heartbeat, and gives up a controller that says nothing.
+func (s *session) run(ctx context.Context, received <-chan *agentv1.SessionResponse, ended <-chan error) error {
+	lease, beat := time.NewTimer(s.lease), time.NewTimer(s.beat)
+	defer lease.Stop()
+	defer beat.Stop()
+	say := func(messages ...*agentv1.SessionRequest) error {
+		for _, m := range messages {
+			if err := s.stream.Send(m); err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+		}
+		beat.Reset(s.beat)
+		return nil
+	}
+	if err := say(s.config.Reporter.Complete()...); err != nil {
+		return err
+	}
+	for {
+		var err error
+		select {
+		case m := <-received:
+			lease.Reset(s.lease)
+			err = say(s.take(ctx, m)...)
+		case <-s.config.Reporter.Changed():
+			err = say(s.config.Reporter.Changes()...)
+		case <-beat.C:
+			err = say(&agentv1.SessionRequest{Message: &agentv1.SessionRequest_Heartbeat{Heartbeat: &agentv1.Heartbeat{}}})
+		case <-lease.C:
+			return errLease
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take acts on one message and gives what is to be answered.
+func (s *session) take(ctx context.Context, m *agentv1.SessionResponse) []*agentv1.SessionRequest {
+	switch m := m.GetMessage().(type) {
+	case *agentv1.SessionResponse_Document:
+		if err := s.config.Assignments.Document(m.Document); err != nil {
+			s.log.Error("document not kept", "name", m.Document.GetName(), "error", err)
+		}
+	case *agentv1.SessionResponse_Manifest:
+		result := s.config.Assignments.Manifest(m.Manifest)
+		if result.GetRefusal() != "" {
+			s.log.Warn("manifest refused", "generation", m.Manifest.GetGeneration(), "reason", result.GetRefusal())
+		}
+		return []*agentv1.SessionRequest{{Message: &agentv1.SessionRequest_ManifestResult{ManifestResult: result}}}
+	case *agentv1.SessionResponse_LogSubscription:
+		select {
+		case s.wishes <- m.LogSubscription:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+func connect(address string, config *tls.Config) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+address, transport.DialOptions(config)...)
+}
