@@ -254,12 +254,16 @@ func (s *sites) WatchSiteStatus(request *controlv1.WatchSiteStatusRequest, strea
 func (s *sites) placed(view *store.View, of *store.Site) []*controlv1.PlacedHost {
 	var placed []*controlv1.PlacedHost
 	for _, h := range view.HostsWith(of.Placement) {
-		placed = append(placed, &controlv1.PlacedHost{
-			Host:    h.Name(),
-			State:   s.hostState(view, h.Name()),
-			Status:  s.observed.SiteStatus(h.Name(), of.Name()),
-			Refusal: s.observed.Host(h.Name()).Refusal,
-		})
+		p := &controlv1.PlacedHost{
+			Host:   h.Name(),
+			State:  s.hostState(view, h.Name()),
+			Status: s.observed.SiteStatus(h.Name(), of.Name()),
+		}
+		// A refusal of an older manifest says nothing about what is asked now.
+		if status := s.observed.Host(h.Name()); status.Generation >= view.Asked(of.Name(), h.Name()) {
+			p.Refusal = status.Refusal
+		}
+		placed = append(placed, p)
 	}
 	return placed
 }

@@ -151,6 +151,8 @@ func TestWatchSiteStatus(t *testing.T) {
 	if err != nil || list.GetSites()[0].GetReady() != 1 {
 		t.Errorf("ready in the list: %v %v", list, err)
 	}
+	o.SetManifestResult("web1", "s1", &agentv1.ManifestResult{Refusal: "an older one"}) // says nothing about what is asked now
+	o.SetGeneration("web1", "s1", l.store.View().Revision)
 	o.SetManifestResult("web1", "s1", &agentv1.ManifestResult{Refusal: "no"})
 	until("refusing", func(h *controlv1.PlacedHost) bool { return h.Refusal == "no" })
 	o.End("web1", "s1")

@@ -131,9 +131,9 @@ func (o *Observed) Touch(host, session string, now time.Time) bool {
 	return true
 }
 
-// SetGeneration notes which manifest was sent.
+// SetGeneration notes which manifest was sent; what the host said of an earlier one is past.
 func (o *Observed) SetGeneration(host, session string, generation int64) bool {
-	return o.report(host, session, func(h *observedHost) { h.status.Generation = generation })
+	return o.report(host, session, func(h *observedHost) { h.status.Generation, h.status.Refusal = generation, "" })
 }
 
 // SetManifestResult notes whether the host took the manifest.

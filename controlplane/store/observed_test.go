@@ -108,6 +108,11 @@ func TestRefusal(t *testing.T) {
 	if got := o.Host("web1"); got.Refusal == "" || got.FollowedStoreID != "x" {
 		t.Errorf("%+v", got)
 	}
+	o.SetGeneration("web1", "s1", 7)
+	if got := o.Host("web1"); got.Refusal != "" {
+		t.Errorf("%q of an older manifest is said of the one sent now", got.Refusal)
+	}
+	o.SetManifestResult("web1", "s1", &agentv1.ManifestResult{Refusal: "again"})
 	o.SetManifestResult("web1", "s1", &agentv1.ManifestResult{})
 	if got := o.Host("web1"); got.Refusal != "" {
 		t.Errorf("a manifest that was taken left a refusal: %+v", got)

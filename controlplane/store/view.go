@@ -198,6 +198,22 @@ func (v *View) Confirmed(host string, applied int64) bool {
 	return true
 }
 
+// Asked is the generation from which on a host's manifests ask what this view does of a site: that of the newest change
+// of the site, of the host, or of an operator's word for it.
+func (v *View) Asked(site, host string) int64 {
+	var asked int64
+	if s := v.Sites[site]; s != nil {
+		asked = s.mod
+	}
+	if h := v.Hosts[host]; h != nil {
+		asked = max(asked, h.mod)
+	}
+	if c := v.Confirmations[host]; c != nil {
+		asked = max(asked, c.Revision)
+	}
+	return asked
+}
+
 // IsRevoked says whether certificates of a host with this key, as digest, are no longer good.
 func (v *View) IsRevoked(host, key string) bool {
 	if _, revoked := v.Revoked[key]; revoked {
