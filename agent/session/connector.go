@@ -79,8 +79,11 @@ func (c *Connector) once(ctx context.Context, address string) (welcomed bool, er
 
 // message is what people read of an error.
 func message(err error) string {
-	if s, ok := status.FromError(err); ok && err != nil {
-		return s.Message()
+	if s, ok := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err); ok {
+		return s.GRPCStatus().Message()
 	}
 	if err == nil {
 		return "the controller ended it"
