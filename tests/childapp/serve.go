@@ -123,7 +123,6 @@ func routes(o options) http.Handler {
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
 		fmt.Fprintln(os.Stderr, "childapp: crash on request")
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	})
 	mux.HandleFunc("/fork", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, fork(r.URL.Query().Get("kind"))) })
