@@ -22,7 +22,6 @@ type listeners struct {
 	ctx     context.Context
 	open    map[string]*openListener
 	failed  map[string]string
-	drain   time.Duration
 	running sync.WaitGroup
 }
 

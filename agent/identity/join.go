@@ -82,7 +82,7 @@ func parseToken(token string) (secret string, digest []byte, err error) {
 	secret, pin, two := strings.Cut(rest, ".")
 	digest, err = hex.DecodeString(pin)
 	if !ok || !two || secret == "" || err != nil || len(digest) != sha256.Size {
-		return "", nil, errors.New("this is no join token: `ancora token create` gives one, it begins with " + tokenPrefix)
+		return "", nil, errors.New("this is no join token: `ancora token create` gives one that begins with " + strings.TrimSuffix(tokenPrefix, "."))
 	}
 	return secret, digest, nil
 }

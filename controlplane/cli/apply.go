@@ -86,7 +86,7 @@ func (p *program) apply(ctx context.Context, o *applyOptions) error {
 		if err != nil {
 			return named(s, err)
 		}
-		waits = append(waits, waiting{s.Name, answer.GetDigest(), answer.GetSite().GetRevision()})
+		waits = append(waits, waiting{s.Name, answer.GetDigest(), answer.GetSite().GetRevision(), answer.GetHosts()})
 	}
 	if !o.wait || o.dryRun {
 		return nil
@@ -153,8 +153,11 @@ func (p *program) readSites(paths []string) ([]*site.Site, error) {
 			}
 			parsed, err := sitefile.Parse(file, content)
 			var wrong sitefile.Errors
-			if errors.As(err, &wrong) {
+			switch {
+			case errors.As(err, &wrong):
 				problems = append(problems, wrong...)
+			case err != nil:
+				return nil, &fileError{file, err}
 			}
 			for _, s := range parsed {
 				if first := names[s.Name]; first != "" {

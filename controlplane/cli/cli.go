@@ -8,7 +8,8 @@
 //     (escape.go). Only this package's own constants may hold control bytes.
 //   - Colour and redrawn lines only on a terminal, never with NO_COLOR or --color=never; without a terminal the same
 //     facts come as plain lines, each of them once.
-//   - It asks only on a terminal. Without one it refuses and names the flag (--yes) that answers the question.
+//   - It asks only on a terminal. Without one it refuses and names the flag (--yes) that answers the question;
+//     only offline --all goes on.
 //   - Every wait has an end (--timeout), says at the end what it knows, and Ctrl-C leaves it without undoing anything.
 //   - A verb returns an error; exit.go alone turns errors into exit codes, and Run alone prints them, once.
 //   - What is not there yet is refused by its name, never ignored.

@@ -144,7 +144,7 @@ func (p *program) describeEvents(ctx context.Context, c *client, name, host stri
 			continue
 		}
 		for _, l := range lines.GetLines() {
-			events = append(events, logLine{b.GetHost(), b.GetSite(), b.GetApplication(), b.GetInstance(), b.GetRun(), 0, l})
+			events = append(events, logLine{logPlace: placeOf(b), LogLine: l})
 		}
 	}
 	if len(events) > 0 {

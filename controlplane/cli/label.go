@@ -90,7 +90,7 @@ func (p *program) labelSite() *cobra.Command {
 				return errors.New("the controller's answer has no site")
 			}
 			relabel(changed, set, remove)
-			answer, err := conn.sites.UpdateSite(cmd.Context(), &controlv1.UpdateSiteRequest{Site: changed})
+			answer, err := conn.sites.UpdateSite(cmd.Context(), &controlv1.UpdateSiteRequest{Site: changed, IfRevision: changed.GetRevision()})
 			if err != nil {
 				return err
 			}

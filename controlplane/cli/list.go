@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -90,9 +89,4 @@ func (p *program) guarded(yes bool, change func(confirmed bool) error) error {
 		return err
 	}
 	return change(true)
-}
-
-// isEnd says whether a stream has ended well, or by Ctrl-C.
-func isInterrupted(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled)
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,6 +92,7 @@ func (p *program) offline(ctx context.Context, sites []string, o *offlineOptions
 	if err != nil {
 		return err
 	}
+	// Unlike elsewhere, a script needs no --yes: this is the verb of an emergency, and online --all undoes it.
 	if o.all && !o.yes && isTerminal(p.In) {
 		if err := p.confirm("this takes all sites out of service"); err != nil {
 			return err
@@ -109,7 +109,7 @@ func (p *program) offline(ctx context.Context, sites []string, o *offlineOptions
 	}
 	limited, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	hosts, err := p.watchNotice(limited, c, n.GetName())
+	hosts, err := p.watchNotice(limited, c, n.GetName(), answer.GetHosts())
 	if ctx.Err() != nil {
 		p.note("detached: notice %s holds; ancora online ends it", n.GetName())
 		return said(exitInterrupted)
@@ -140,7 +140,10 @@ func applied(h *controlv1.NoticeHost) (outcome, string) {
 }
 
 // watchNotice waits until every host has said its last word, or ctx ends.
-func (p *program) watchNotice(ctx context.Context, c *client, name string) (hosts []*controlv1.NoticeHost, err error) {
+func (p *program) watchNotice(ctx context.Context, c *client, name string, targets []string) (hosts []*controlv1.NoticeHost, err error) {
+	for _, host := range targets {
+		hosts = append(hosts, &controlv1.NoticeHost{Host: host, State: typesv1.HostState_HOST_STATE_CONNECTED})
+	}
 	for {
 		stream, err := c.offline.WatchOfflineNotice(ctx, &controlv1.WatchOfflineNoticeRequest{Name: name})
 		for err == nil {
@@ -177,108 +180,28 @@ func (p *program) offlineResult(n *typesv1.OfflineNotice, hosts []*controlv1.Not
 			p.say("%s  %s", h.GetHost(), text)
 		}
 	}
+	p.note("notice %s", n.GetName())
+	p.say("offline on %d/%d hosts%s", t.good, len(hosts), holdText(n))
+	return said(t.code())
+}
+
+// holdText says until when a notice holds and what visitors get.
+func holdText(n *typesv1.OfflineNotice) string {
 	until, retry := "", ""
 	if e := n.GetExpireTime(); e != nil {
-		until = " until " + e.AsTime().Local().Format("15:04:05")
-		retry = fmt.Sprintf(", Retry-After %d", int(time.Until(e.AsTime()).Round(time.Second).Seconds()))
+		lasts := e.AsTime().Sub(n.GetCreateTime().AsTime()).Round(time.Second)
+		layout := "15:04"
+		switch {
+		case lasts < 5*time.Minute:
+			layout = time.TimeOnly
+		case lasts >= 24*time.Hour:
+			layout = "2006-01-02 15:04"
+		}
+		until = " until " + e.AsTime().Local().Format(layout)
+		retry = fmt.Sprintf(", Retry-After %d", int(lasts.Seconds()))
 	}
 	if r := n.GetRetryAfter(); r != nil {
 		retry = fmt.Sprintf(", Retry-After %d", int(r.AsDuration().Seconds()))
 	}
-	p.say("offline on %d/%d hosts%s (503%s), notice %s", t.good, len(hosts), until, retry, n.GetName())
-	return said(t.code())
-}
-
-func (p *program) onlineCommand() *cobra.Command {
-	var all bool
-	var hosts string
-	c := &cobra.Command{
-		Use:   "online SITE... | --all",
-		Short: "Bring sites back: end the notices that were made for exactly these",
-		Long: `Bring sites back. It ends the notices that were made for exactly these sites (or for all, with --all) and hosts, and names
-what still holds them: other notices, and app_offline.htm files on hosts, which are never undone from here.`,
-		Args: cobra.ArbitraryArgs, ValidArgsFunction: p.completeSites,
-		RunE: func(cmd *cobra.Command, args []string) error { return p.online(cmd.Context(), args, all, hosts) },
-	}
-	c.Flags().BoolVar(&all, "all", false, "end the notices that were made for all sites")
-	c.Flags().StringVar(&hosts, "hosts", "", "end the notices that were made for hosts with these `labels`")
-	return c
-}
-
-// madeFor says whether a notice was made for exactly these sites and hosts.
-func madeFor(n *typesv1.OfflineNotice, sites []string, hosts string) bool {
-	wanted := slices.Sorted(slices.Values(sites))
-	return slices.Equal(slices.Compact(wanted), n.GetSites()) && n.GetHosts().GetExpression() == hosts
-}
-
-func (p *program) online(ctx context.Context, sites []string, all bool, hosts string) error {
-	switch {
-	case all && len(sites) > 0:
-		return usagef("either sites or --all, not both")
-	case !all && len(sites) == 0:
-		return usagef("which sites? name them, or say --all")
-	}
-	c, err := p.connect()
-	if err != nil {
-		return err
-	}
-	notices, err := c.offline.ListOfflineNotices(ctx, &controlv1.ListOfflineNoticesRequest{})
-	if err != nil {
-		return err
-	}
-	ended := 0
-	for _, n := range notices.GetNotices() {
-		if !madeFor(n, sites, hosts) {
-			continue
-		}
-		if _, err := c.offline.DeleteOfflineNotice(ctx, &controlv1.DeleteOfflineNoticeRequest{Name: n.GetName()}); err != nil {
-			return err
-		}
-		ended++
-		p.say("notice %s ended", n.GetName())
-	}
-	what := "for all sites"
-	if !all {
-		what = "for " + strings.Join(sites, ", ")
-	}
-	if ended == 0 {
-		p.say("no notice was made %s", what)
-	}
-	return p.stillHeld(ctx, c, sites, notices.GetNotices(), hosts)
-}
-
-// stillHeld names what still holds the sites offline.
-func (p *program) stillHeld(ctx context.Context, c *client, sites []string, notices []*typesv1.OfflineNotice, hosts string) error {
-	for _, n := range notices {
-		if madeFor(n, sites, hosts) {
-			continue
-		}
-		about := len(n.GetSites()) == 0 || len(sites) == 0 || slices.ContainsFunc(sites, func(s string) bool { return slices.Contains(n.GetSites(), s) })
-		if about {
-			p.say("still held by notice %s: made %s for %s on %s%s", n.GetName(), ago(n.GetCreateTime().AsTime()),
-				cmp.Or(strings.Join(n.GetSites(), ", "), "all sites"), cmp.Or(n.GetHosts().GetExpression(), "all hosts"), because(n))
-		}
-	}
-	overviews, err := c.listSites(ctx, "")
-	if err != nil {
-		return err
-	}
-	for _, s := range overviews {
-		if len(sites) > 0 && !slices.Contains(sites, s.GetSite().GetName()) {
-			continue
-		}
-		for _, st := range s.GetStatuses() {
-			if slices.Contains(st.GetOffline(), "local") {
-				p.say("still held on host %s: site %s has an app_offline.htm", st.GetHost(), s.GetSite().GetName())
-			}
-		}
-	}
-	return nil
-}
-
-func because(n *typesv1.OfflineNotice) string {
-	if n.GetReason() == "" {
-		return ""
-	}
-	return ": " + n.GetReason()
+	return fmt.Sprintf("%s (503%s)", until, retry)
 }

@@ -11,13 +11,12 @@ import (
 
 // The only control sequences this package writes.
 const (
-	ansiReset  = "\x1b[0m"
-	ansiRed    = "\x1b[31m"
-	ansiGreen  = "\x1b[32m"
-	ansiYellow = "\x1b[33m"
-	ansiDim    = "\x1b[2m"
-	ansiUp     = "\x1b[%dA"
-	ansiClear  = "\x1b[K"
+	ansiReset   = "\x1b[0m"
+	ansiGreen   = "\x1b[32m"
+	ansiYellow  = "\x1b[33m"
+	ansiBlue    = "\x1b[34m"
+	ansiMagenta = "\x1b[35m"
+	ansiCyan    = "\x1b[36m"
 )
 
 func isTerminal(stream any) bool {
@@ -27,16 +26,6 @@ func isTerminal(stream any) bool {
 	}
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
-}
-
-// size returns the columns and rows of a terminal, 80 and 24 when it does not say.
-func size(stream any) (columns, rows int) {
-	if f, ok := stream.(interface{ Fd() uintptr }); ok {
-		if w, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && w.Col > 0 && w.Row > 0 {
-			return int(w.Col), int(w.Row)
-		}
-	}
-	return 80, 24
 }
 
 // color says whether stream gets colour: by --color, else on a terminal unless NO_COLOR is set (to anything) or the
@@ -49,11 +38,6 @@ func (p *program) color(stream io.Writer) bool {
 		return false
 	}
 	return isTerminal(stream) && p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
-}
-
-// redraws says whether lines on stdout may be written over.
-func (p *program) redraws() bool {
-	return isTerminal(p.Out) && p.Getenv("TERM") != "dumb" && p.colorMode != "never"
 }
 
 // confirm asks a question on the terminal. Without one it refuses, naming the flag that answers.

@@ -20,6 +20,16 @@ type waiting struct {
 	site     string
 	digest   []byte
 	revision int64
+	// hosts it was placed on when it was applied: what is waited for until the controller says more.
+	hosts []string
+}
+
+// unheard are the hosts of w before anything is known of them.
+func (w waiting) unheard() (hosts []*controlv1.PlacedHost) {
+	for _, host := range w.hosts {
+		hosts = append(hosts, &controlv1.PlacedHost{Host: host, State: typesv1.HostState_HOST_STATE_CONNECTED})
+	}
+	return hosts
 }
 
 // outcome is what is known of one host.
@@ -106,7 +116,7 @@ func (t tally) String() string {
 func (p *program) waitFor(ctx context.Context, c *client, sites []waiting, timeout time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	worst := exitOK
+	var sum tally
 	for _, w := range sites {
 		t, err := p.waitOne(limited, c, w)
 		if ctx.Err() != nil {
@@ -117,18 +127,14 @@ func (p *program) waitFor(ctx context.Context, c *client, sites []waiting, timeo
 			return err
 		}
 		p.say("site %s revision %d: %s", w.site, w.revision, t)
-		if code := t.code(); worst == exitOK || code == exitTimedOut {
-			worst = code
-		} else if code != worst && code != exitOK {
-			worst = exitPartial
-		}
+		sum.good, sum.bad, sum.pending, sum.open = sum.good+t.good, sum.bad+t.bad, sum.pending+t.pending, sum.open+t.open
 	}
-	return said(worst)
+	return said(sum.code())
 }
 
 func (p *program) waitOne(ctx context.Context, c *client, w waiting) (tally, error) {
 	said := map[string]string{}
-	var last []*controlv1.PlacedHost
+	last := w.unheard()
 	for {
 		stream, err := c.sites.WatchSiteStatus(ctx, &controlv1.WatchSiteStatusRequest{Name: w.site})
 		for err == nil {
