@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -61,7 +62,7 @@ func (p *program) labelHost() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p.say("host %s has labels %s", args[0], labelText(answer.GetHost().GetLabels()))
+			p.say("host %s has labels %s", args[0], cmp.Or(labelText(answer.GetHost().GetLabels()), "none"))
 			return nil
 		},
 	}
@@ -94,7 +95,7 @@ func (p *program) labelSite() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p.say("site %s has labels %s at revision %d", args[0], labelText(answer.GetSite().GetLabels()), answer.GetSite().GetRevision())
+			p.say("site %s at revision %d has labels %s", args[0], answer.GetSite().GetRevision(), cmp.Or(labelText(answer.GetSite().GetLabels()), "none"))
 			return nil
 		},
 	}
