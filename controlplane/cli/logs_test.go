@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,8 +51,28 @@ func hostWord(host string, state controlv1.LogHostState) received {
 	return received{message: &controlv1.StreamLogsResponse{Message: &controlv1.StreamLogsResponse_Host{Host: &controlv1.LogHost{Host: host, State: state, Reason: "it has no session"}}}}
 }
 
-func reader(o *logOptions) (r *logReader, out, errors *bytes.Buffer) {
-	out, errors = &bytes.Buffer{}, &bytes.Buffer{}
+// output is what a reader has printed; the test looks while it goes on.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+func (o *output) Len() int { return len(o.String()) }
+
+func reader(o *logOptions) (r *logReader, out, errors *output) {
+	out, errors = &output{}, &output{}
 	p := &program{Env: Env{Out: out, Err: errors, Getenv: func(string) string { return "" }}, colorMode: "auto"}
 	return newLogReader(p, o), out, errors
 }

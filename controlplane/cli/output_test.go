@@ -99,3 +99,12 @@ func TestSiteAsFile(t *testing.T) {
 		t.Errorf("%v, %v\n%s", sites, err, text)
 	}
 }
+
+// Words that some reader of YAML takes for something else than text are quoted.
+func TestYAMLString(t *testing.T) {
+	for in, want := range map[string]string{"web": "web", "a/b-c.d": "a/b-c.d", "no": `"no"`, "True": `"True"`, "1e3": `"1e3"`, "": `""`, "a: b": `"a: b"`, "~": `"~"`, "\x1b": `"\u001b"`} {
+		if got := yamlString(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
