@@ -58,6 +58,10 @@ func (p *program) describeSite(ctx context.Context, name, host string) error {
 	if err != nil {
 		return err
 	}
+	isHost := func(h *controlv1.PlacedHost) bool { return h.GetHost() == host }
+	if host != "" && !slices.ContainsFunc(m.GetHosts(), isHost) {
+		return notFoundf("site %q is not placed on host %q", name, host)
+	}
 	instances, err := c.instances.ListInstances(ctx, &controlv1.ListInstancesRequest{Site: name})
 	if err != nil {
 		return err
