@@ -91,8 +91,8 @@ func (p *program) describeSite(ctx context.Context, name, host string) error {
 
 // describePlaced is where a site stands on one host.
 func (p *program) describePlaced(h *controlv1.PlacedHost, digest []byte, instances []*typesv1.InstanceStatus) {
-	_, text := judge(h, digest)
-	if s := h.GetStatus(); s != nil && h.GetState() == typesv1.HostState_HOST_STATE_CONNECTED && s.GetServingRevision() > 0 {
+	o, text := judge(h, digest)
+	if s := h.GetStatus(); (o != outcomeBad || s.GetServingRevision() == s.GetRevision()) && h.GetState() == typesv1.HostState_HOST_STATE_CONNECTED && s.GetServingRevision() > 0 {
 		text += fmt.Sprintf("  (revision %d answers)", s.GetServingRevision())
 	}
 	p.say("%s  %s", h.GetHost(), text)
