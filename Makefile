@@ -59,17 +59,46 @@ lint: $(TOOLS)/buf-$(BUF_VERSION) $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ##
 breaking: $(TOOLS)/buf-$(BUF_VERSION) ## compare the protos with what was promised in proto/baseline.binpb
 	@if [ -f proto/baseline.binpb ]; then $(BUF) breaking --against proto/baseline.binpb; else echo "breaking: nothing is promised yet"; fi
 
+# The tests run on binaries that are built once, by go build; -strict makes a skip that tests/skips.txt does not name a failure.
+SUMMARY := go run ./tests/summary $(if $(CI),-strict)
+$(BIN)/childapp: build
+	@go build -trimpath -o $(BIN)/ ./tests/childapp
+
 .PHONY: test
-test: build ## everything a change must pass
-	ANCORA_BIN=$(BIN) go test -count=1 ./...
+test: build $(BIN)/childapp ## everything a change must pass; what the machine lacks is skipped by name
+	@ANCORA_BIN=$(BIN) go test -count=1 -timeout 20m -json ./... 2>&1 | $(SUMMARY)
 
 .PHONY: race
-race: build ## the same under the race detector; needs gcc
-	ANCORA_BIN=$(BIN) CGO_ENABLED=1 go test -race -count=1 ./...
+race: build $(BIN)/childapp ## the same under the race detector; needs gcc
+	@ANCORA_BIN=$(BIN) CGO_ENABLED=1 go test -race -count=1 -timeout 20m -json ./... 2>&1 | $(SUMMARY)
+
+.PHONY: scenario
+scenario: build $(BIN)/childapp ## the stories of operators alone, with the real programs
+	@ANCORA_BIN=$(BIN) go test -count=1 -timeout 20m -json ./tests/scenario ./tests/h1 2>&1 | $(SUMMARY)
+
+.PHONY: demo
+demo: build ## the main job, each step checked from outside
+	@go run ./tests/demo $(BIN)
+
+.PHONY: readme
+readme: build ## execute the console blocks of the README
+	@go run ./tests/readme README.md
+
+.PHONY: figures
+figures: build ## measure what is promised: 5 runs, median and spread
+	@go run ./tests/figures $(BIN)
+
+.PHONY: mutants
+mutants: ## plant bugs and see that a named test fails for each
+	@go run ./tests/mutants
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@sh tests/fuzz.sh $(FUZZTIME)
 
+.PHONY: units
+units: build ## check the systemd units, where systemd-analyze is installed
+	@sh tests/units.sh $(BIN)
+
 .PHONY: check
-check: lint generate-check breaking race fuzz ## the one gate
+check: lint generate-check breaking units race readme fuzz ## the one gate
