@@ -3,9 +3,11 @@
 package sitefile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -58,6 +60,11 @@ func Parse(file string, content []byte) ([]*site.Site, error) {
 	if len(content) > sizeLimit {
 		return nil, Errors{{File: file, Message: fmt.Sprintf("has %d bytes, at most %d are read", len(content), sizeLimit)}}
 	}
+	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")) // editors on Windows begin a file so
+	if at, ok := firstInvalid(content); ok {
+		// The parser would put another character in its place, in a password too.
+		return nil, Errors{{File: file, Line: at.line, Column: at.column, Message: "is not UTF-8 from here: save the file as UTF-8"}}
+	}
 	tree, err := parser.ParseBytes(content, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, Errors{syntaxError(file, err)}
@@ -85,6 +92,25 @@ func Parse(file string, content []byte) ([]*site.Site, error) {
 		return nil, problems
 	}
 	return sites, nil
+}
+
+// firstInvalid gives the place of the first byte that is not UTF-8.
+func firstInvalid(content []byte) (place, bool) {
+	if utf8.Valid(content) {
+		return place{}, false
+	}
+	at := place{1, 1}
+	for len(content) > 0 {
+		r, size := utf8.DecodeRune(content)
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		if at.column++; r == '\n' {
+			at = place{at.line + 1, 1}
+		}
+		content = content[size:]
+	}
+	return at, true
 }
 
 func syntaxError(file string, err error) Error {
