@@ -63,7 +63,9 @@ func (r *reader) attributesOf(section string) map[string]read {
 		"forwardWindowsAuthToken": r.boolean(func(a attribute, on bool) { r.unless(on, a) }),
 	}
 	if section == "httpPlatform" {
-		all["startupRetryCount"] = r.count(site.Limit{Name: "startupRetryCount", Max: 100}, func(uint32) {})
+		all["startupRetryCount"] = func(a attribute) {
+			r.count(site.Limit{Name: "startupRetryCount", Max: 100}, func(uint32) { r.unless(true, a) })(a)
+		}
 		return all
 	}
 	all["shutdownTimeLimit"] = r.seconds(&c.ShutdownTimeLimit, limits.ShutdownTimeLimit)
@@ -178,38 +180,40 @@ func parseSpan(text string) (time.Duration, error) {
 
 func (r *reader) variables(e *element) {
 	r.noText(e)
+	r.only(e)
 	for _, v := range e.children {
 		switch v.name {
 		case "clear":
+			r.only(v)
+			r.leaf(v)
 			r.config.Env = nil
-		case "remove":
-			if a, ok := v.attribute("name"); ok {
-				r.config.Env = slices.DeleteFunc(r.config.Env, func(old site.Variable) bool { return strings.EqualFold(old.Name, a.value) })
-			}
+			clear(r.variableNames)
 		case "environmentVariable":
 			r.variable(v)
 		default:
-			r.wrong(v.at, "<"+v.name+">", "", "is no element of environmentVariables: environmentVariable is")
+			r.wrong(v.at, "<"+v.name+">", "", "is no element of environmentVariables: environmentVariable and clear are")
 		}
 	}
 }
 
 func (r *reader) variable(e *element) {
 	name, named := e.attribute("name")
-	value, _ := e.attribute("value")
-	for _, a := range e.attributes {
-		if a.name != "name" && a.name != "value" {
-			r.wrong(a.at, a.name, a.value, "is no attribute of environmentVariable: name and value are")
-		}
+	value, valued := e.attribute("value")
+	r.only(e, "name", "value")
+	r.leaf(e)
+	if !valued {
+		r.wrong(e.at, "value", "", "is missing; an empty one is \"\"")
 	}
+	folded := strings.ToLower(name.value)
 	switch {
 	case !named:
 		r.wrong(e.at, "name", "", "is missing")
 		return
-	case slices.ContainsFunc(r.config.Env, func(old site.Variable) bool { return strings.EqualFold(old.Name, name.value) }):
+	case r.variableNames[folded]:
 		r.wrong(e.at, "environmentVariable", name.value, "stands twice; names differ without regard to case")
 		return
 	}
+	r.variableNames[folded] = true
 	if err := site.ValidVariable(name.value); err != nil {
 		r.wrong(name.at, "name", name.value, "%v", err)
 		return
@@ -222,12 +226,16 @@ func (r *reader) variable(e *element) {
 }
 
 func (r *reader) settings(e *element) {
+	r.noText(e)
+	r.only(e)
 	for _, s := range e.children {
 		name, ok := s.attribute("name")
 		if s.name != "handlerSetting" || !ok {
 			r.wrong(s.at, "<"+s.name+">", "", "is no element of handlerSettings: <handlerSetting name= value=> is")
 			continue
 		}
+		r.only(s, "name", "value")
+		r.leaf(s)
 		r.note(s.at, "handlerSetting %s is not honoured yet", name.value)
 	}
 }

@@ -14,6 +14,8 @@ type reader struct {
 	// section is the aspNetCore or httpPlatform that was met; handlers the modules that are named for addresses.
 	section  *element
 	handlers []attribute
+	// variableNames are those of the variables that stand, in lower case.
+	variableNames map[string]bool
 	// foreign is what shows that the file was written for something else.
 	foreign *Error
 }
@@ -40,10 +42,11 @@ func (r *reader) configuration(root *element) {
 		r.wrong(root.at, "<"+root.name+">", "", "is no root element of a web.config: configuration is")
 		return
 	}
+	own := place{} // where the handlers of this place stand; the group around them may stand twice, they may not
 	for _, e := range root.children {
 		switch {
 		case e.name == "system.webServer":
-			r.webServer(e)
+			r.webServer(e, &own)
 		case e.name == "location":
 			r.location(e)
 		case strings.EqualFold(e.name, "system.webServer"), strings.EqualFold(e.name, "location"):
@@ -86,13 +89,14 @@ func (r *reader) location(e *element) {
 			r.wrong(a.at, a.name, a.value, "is no attribute of location")
 		}
 	}
+	var own place
 	for _, child := range e.children {
 		if child.name != "system.webServer" {
 			r.ignored(child, child.name)
 			continue
 		}
 		if path == "" || path == "." {
-			r.webServer(child)
+			r.webServer(child, &own)
 			continue
 		}
 		for _, section := range child.children {
@@ -105,7 +109,8 @@ func (r *reader) location(e *element) {
 	}
 }
 
-func (r *reader) webServer(e *element) {
+// webServer reads the group of sections; handlers is where those of the same place in the file were met.
+func (r *reader) webServer(e *element, handlers *place) {
 	for _, s := range e.children {
 		switch s.name {
 		case "aspNetCore", "httpPlatform":
@@ -116,6 +121,11 @@ func (r *reader) webServer(e *element) {
 			r.section = s
 			r.process(s)
 		case "handlers":
+			if handlers.line > 0 {
+				r.wrong(s.at, "<handlers>", "", "stands twice: line %d has it already", handlers.line)
+				continue
+			}
+			*handlers = s.at
 			r.readHandlers(s)
 		case "iisnode":
 			if r.foreign == nil {
@@ -168,8 +178,7 @@ func (r *reader) group(e *element, path string) {
 	}
 }
 
-// readHandlers takes the handler that sends everything to the application; one for a part of the addresses would open
-// more than the file says.
+// readHandlers takes the handler that sends everything to the application, and says of every other what it does not do.
 func (r *reader) readHandlers(e *element) {
 	known := []string{"name", "path", "verb", "modules", "resourceType", "requireAccess", "preCondition", "type", "scriptProcessor", "allowPathInfo", "responseBufferLimit"}
 	r.noText(e)
@@ -186,26 +195,27 @@ func (r *reader) readHandlers(e *element) {
 			r.wrong(h.at, "<"+h.name+">", "", "is no element of handlers: add, remove and clear are")
 			continue
 		}
-		for _, a := range h.attributes {
-			if !slices.Contains(known, a.name) {
-				r.wrong(a.at, a.name, a.value, "is no attribute of a handler: %s", strings.Join(known, ", "))
-			}
-		}
+		r.only(h, known...)
+		r.leaf(h)
 		r.handler(h)
 	}
 }
 
 func (r *reader) handler(h *element) {
 	modules, _ := h.attribute("modules")
-	path, _ := h.attribute("path")
+	path, ok := h.attribute("path")
+	if !ok {
+		r.wrong(h.at, "path", "", "is missing: * is every address")
+		return
+	}
 	switch module := modules.value; {
 	case isOurs(module):
 		r.handlers = append(r.handlers, modules)
 		if path.value != "*" {
-			r.wrong(path.at, "path", path.value, "a handler for a part of the addresses is not supported yet: * is")
+			r.note(h.at, "handler path=%q is not honoured yet: every address goes to the application", path.value)
 		}
 		if verb, ok := h.attribute("verb"); ok && verb.value != "*" {
-			r.wrong(verb.at, "verb", verb.value, "a handler for some methods is not supported yet: * is")
+			r.note(h.at, "handler verb=%q is not honoured yet: every method goes to the application", verb.value)
 		}
 	case strings.EqualFold(module, "iisnode") && r.foreign == nil:
 		r.foreign = &Error{r.file, h.at.line, h.at.column, "handlers", "iisnode", "this application was written for iisnode: give the site a command, or write an httpPlatform section"}
@@ -226,6 +236,27 @@ func isOurs(module string) bool {
 func (r *reader) noText(e *element) {
 	if e.text != nil {
 		r.wrong(e.text.at, e.name, "", "holds text between its elements: %.40q", e.text.value)
+	}
+}
+
+// only finds attributes other than the known ones.
+func (r *reader) only(e *element, known ...string) {
+	allowed := "it has none"
+	if len(known) > 0 {
+		allowed = strings.Join(known, ", ")
+	}
+	for _, a := range e.attributes {
+		if !slices.Contains(known, a.name) {
+			r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, allowed)
+		}
+	}
+}
+
+// leaf finds what stands in an element that holds nothing.
+func (r *reader) leaf(e *element) {
+	r.noText(e)
+	for _, child := range e.children {
+		r.wrong(child.at, "<"+child.name+">", "", "is no element of %s: it holds none", e.name)
 	}
 }
 

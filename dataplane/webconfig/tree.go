@@ -38,6 +38,19 @@ func (e *element) attribute(name string) (attribute, bool) {
 	return attribute{}, false
 }
 
+// twice gives the first attribute whose name an earlier one has.
+func (e *element) twice() *attribute {
+	seen := make(map[string]bool, len(e.attributes))
+	for i := range e.attributes {
+		if a := &e.attributes[i]; seen[a.name] {
+			return a
+		} else {
+			seen[a.name] = true
+		}
+	}
+	return nil
+}
+
 // tooDeep bounds the nesting: no real file has a tenth of it.
 const tooDeep = 200
 
@@ -84,6 +97,9 @@ func (t *treeReader) document() (*element, *Error) {
 			return nil, t.problem(t.place(start), "a document type declaration is refused")
 		case xml.StartElement:
 			e := t.element(start, int(t.decoder.InputOffset()))
+			if twice := e.twice(); twice != nil { // the decoder lets it pass, XML does not
+				return nil, &Error{t.file, twice.at.line, twice.at.column, twice.name, twice.value, "stands twice in <" + e.name + ">"}
+			}
 			switch {
 			case len(open) >= tooDeep:
 				return nil, t.problem(e.at, "elements are nested more than %d deep", tooDeep)

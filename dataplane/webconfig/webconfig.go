@@ -96,7 +96,7 @@ func Parse(file string, content []byte) (*Config, error) {
 	if problem != nil {
 		return nil, Errors{*problem}
 	}
-	r := &reader{file: file, config: &Config{}}
+	r := &reader{file: file, config: &Config{}, variableNames: map[string]bool{}}
 	r.configuration(root)
 	if len(r.problems) > 0 {
 		r.sort()

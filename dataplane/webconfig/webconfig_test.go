@@ -2,6 +2,7 @@ package webconfig
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,6 +21,11 @@ func in(section string) []byte {
 	return []byte("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<configuration>\n<location path=\".\" inheritInChildApplications=\"false\"><system.webServer>\n" +
 		"<handlers><add name=\"aspNetCore\" path=\"*\" verb=\"*\" modules=\"AspNetCoreModuleV2\" resourceType=\"Unspecified\" /></handlers>\n\n" +
 		section + "\n</system.webServer></location>\n</configuration>")
+}
+
+// variable puts something into a variable; it begins in column 91.
+func variable(inner string) string {
+	return `<aspNetCore processPath="a"><environmentVariables><environmentVariable name="A" value="1">` + inner + `</environmentVariable></environmentVariables></aspNetCore>`
 }
 
 func pointer[T any](v T) *T { return &v }
@@ -103,7 +109,8 @@ func TestProblems(t *testing.T) {
 		"<!DOCTYPE x><configuration/>": "web.config:1:1: a document type declaration is refused",
 		"<configuration>\n <a>\n</b>":  "web.config:3:",
 		"<?xml version='1.0' encoding='latin1'?><configuration/>": "save the file as UTF-8",
-		"\xff\xff": "web.config: is neither UTF-8",
+		"\ufeff<a/>": "web.config:1:1: <a>: is no root element",
+		"\xff\xff":   "web.config: is neither UTF-8",
 		"<configuration>" + strings.Repeat("<a>", 300) + strings.Repeat("</a>", 300) + "</configuration>": "nested more than",
 		string(in(`<aspNetCore />`)): "web.config:6:1: processPath: is missing",
 		string(in(`<aspnetcore />`)): "web.config:6:1: <aspnetcore>: is spelled wrongly: aspNetCore is meant",
@@ -111,10 +118,54 @@ func TestProblems(t *testing.T) {
 		string(in(`<aspNetCore processPath="a"><x/></aspNetCore>`)):                                                                                            "<x>: is no element of aspNetCore",
 		string(in(`<aspNetCore processPath="a"><environmentVariables><environmentVariable name="LD_PRELOAD" value="x"/></environmentVariables></aspNetCore>`)): "LD_PRELOAD",
 		string(in(`<security><authentication><anonymousAuthentication enabled="false"/></authentication></security>`)):                                         "anonymousAuthentication: is disabled",
+		string(in(`<aspNetCore processPath="a" processPath="b"/>`)):                                                                                            "web.config:6:29: processPath=\"b\": stands twice",
+		string(in(`<aspNetCore processPath="a"><environmentVariables x="1"/></aspNetCore>`)):                                                                   "6:51: x=\"1\": is no attribute of environmentVariables",
+		string(in(`<aspNetCore processPath="a"><environmentVariables><clear x="1"/></environmentVariables></aspNetCore>`)):                                     "6:58: x=\"1\": is no attribute of clear",
+		string(in(`<aspNetCore processPath="a"><environmentVariables><remove name="A"/></environmentVariables></aspNetCore>`)):                                 "<remove>: is no element of environmentVariables",
+		string(in(`<aspNetCore processPath="a"><environmentVariables><environmentVariable name="A"/></environmentVariables></aspNetCore>`)):                    "6:51: value: is missing",
+		string(in(variable(`<b/>`))): "<b>: is no element of environmentVariable",
+		string(in(variable(`lost`))): "6:91: environmentVariable: holds text",
+		string(in(`<aspNetCore processPath="a"><handlerSettings><handlerSetting name="a" val="b"/></handlerSettings></aspNetCore>`)):            "val=\"b\": is no attribute of handlerSetting",
+		`<configuration><system.webServer><handlers><add name="a" modules="AspNetCoreModuleV2"/></handlers></system.webServer></configuration>`: "1:44: path: is missing",
+		string(in(`<handlers/>`)): "6:1: <handlers>: stands twice",
 	} {
 		if _, err := Parse("web.config", []byte(content)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", content, err, want)
 		}
+	}
+}
+
+// What is accepted and does nothing yet is said, never passed over.
+func TestNotes(t *testing.T) {
+	for section, want := range map[string]string{
+		`<aspNetCore processPath="a" hostingModel="InProcess"/>`: "6:29: hostingModel=inprocess is not honoured yet",
+		`<aspNetCore processPath="a"/>`:                          "6:1: hostingModel=inprocess is not honoured yet",
+		`<httpPlatform processPath="a" startupRetryCount="3"/>`:  "6:31: startupRetryCount is not honoured yet",
+		`<rewrite/>`: "6:1: rewrite is not honoured yet",
+	} {
+		config, err := Parse("web.config", in(section))
+		if err != nil {
+			t.Errorf("%s: %v", section, err)
+			continue
+		}
+		if !slices.ContainsFunc(config.Notes, func(n Note) bool { return strings.HasPrefix(fmt.Sprintf("%d:%d: %s", n.Line, n.Column, n.Text), want) }) {
+			t.Errorf("%s: nothing says %q: %v", section, want, config.Notes)
+		}
+	}
+	config, err := Parse("web.config", in(`<aspNetCore processPath="a" hostingModel="outofprocess" stdoutLogEnabled="false" forwardWindowsAuthToken="false"/>`))
+	if err != nil || config.InProcess || len(config.Notes) != 0 {
+		t.Errorf("%+v, %v", config, err)
+	}
+}
+
+// A clear drops what stands before it, so that its names are free again.
+func TestClear(t *testing.T) {
+	config, err := Parse("web.config", in(`<aspNetCore processPath="a"><environmentVariables><environmentVariable name="A" value="1"/><clear/><environmentVariable name="a" value="2"/></environmentVariables></aspNetCore>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]site.Variable{{Name: "a", Value: "2"}}, config.Env); diff != "" {
+		t.Error(diff)
 	}
 }
 
