@@ -178,7 +178,8 @@ func (r *reader) group(e *element, path string) {
 	}
 }
 
-// readHandlers takes the handler that sends everything to the application, and says of every other what it does not do.
+// readHandlers takes the handler that sends everything to the application; one for a part of the addresses would open
+// more than the file says.
 func (r *reader) readHandlers(e *element) {
 	known := []string{"name", "path", "verb", "modules", "resourceType", "requireAccess", "preCondition", "type", "scriptProcessor", "allowPathInfo", "responseBufferLimit"}
 	r.noText(e)
@@ -212,10 +213,10 @@ func (r *reader) handler(h *element) {
 	case isOurs(module):
 		r.handlers = append(r.handlers, modules)
 		if path.value != "*" {
-			r.note(h.at, "handler path=%q is not honoured yet: every address goes to the application", path.value)
+			r.wrong(path.at, "path", path.value, "a handler for a part of the addresses is not supported yet: * is")
 		}
 		if verb, ok := h.attribute("verb"); ok && verb.value != "*" {
-			r.note(h.at, "handler verb=%q is not honoured yet: every method goes to the application", verb.value)
+			r.wrong(verb.at, "verb", verb.value, "a handler for some methods is not supported yet: * is")
 		}
 	case strings.EqualFold(module, "iisnode") && r.foreign == nil:
 		r.foreign = &Error{r.file, h.at.line, h.at.column, "handlers", "iisnode", "this application was written for iisnode: give the site a command, or write an httpPlatform section"}
