@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
@@ -49,7 +50,8 @@ func (s *Server) Apply(d Desired) {
 func (s *Server) applyLocked() {
 	wanted := map[string]bool{}
 	var gone []*runningSite
-	for _, d := range s.desired.Sites {
+	s.listeners.reopen(s.policy)
+	for _, d := range byAge(s.desired.Sites) {
 		wanted[d.Site.Name] = true
 		gone = append(gone, s.applySite(d)...)
 	}
@@ -61,7 +63,7 @@ func (s *Server) applyLocked() {
 	}
 	s.endOrphans()
 	s.publish()
-	s.listeners.reopen(s.policy)
+	s.listeners.serve()
 	s.applyNotices()
 	for _, r := range gone {
 		s.retire(r, drainLimit)
@@ -78,6 +80,9 @@ func (s *Server) applySite(d DesiredSite) (replaced []*runningSite) {
 		s.sites[d.Site.Name] = r
 	}
 	specs, notes, err := s.resolve(d.Site, d.Revision, d.RecycleEpoch)
+	if err == nil {
+		err = s.reachable(d.Site)
+	}
 	if err == nil {
 		r.rejected, r.notes = "", notes
 		return s.run(r, d.Site, d.Revision, specs)
@@ -210,9 +215,7 @@ func (s *Server) publish() {
 			order = append(order, r)
 		}
 	}
-	slices.SortFunc(order, func(a, b *runningSite) int {
-		return cmp.Or(a.site.CreateTime.Compare(b.site.CreateTime), cmp.Compare(a.name, b.name))
-	})
+	slices.SortFunc(order, func(a, b *runningSite) int { return age(a.site, b.site) })
 	var entries []route.Entry
 	var owners []*runningSite
 	for _, r := range order {
@@ -230,6 +233,54 @@ func (s *Server) publish() {
 		}
 	}
 	s.table.Store(table)
+}
+
+// age orders two sites: of two that claim one address the first keeps it.
+func age(a, b *site.Site) int {
+	return cmp.Or(a.CreateTime.Compare(b.CreateTime), cmp.Compare(a.Name, b.Name))
+}
+
+func byAge(sites []DesiredSite) []DesiredSite {
+	return slices.SortedFunc(slices.Values(sites), func(a, b DesiredSite) int { return age(a.Site, b.Site) })
+}
+
+// reachable says why a revision would have no address here: a listener that is not declared or not bound, a route that an
+// older site has. What runs is kept then.
+func (s *Server) reachable(w *site.Site) error {
+	if problem := s.unbound(w); problem != "" {
+		return errors.New(problem)
+	}
+	for _, r := range s.sites {
+		if r.name == w.Name || r.site == nil || age(r.site, w) > 0 {
+			continue
+		}
+		if taken := common(r.site, w); taken != "" {
+			return fmt.Errorf("route %s is taken by site %s", taken, r.name)
+		}
+	}
+	return nil
+}
+
+// common gives an address that two sites claim both.
+func common(a, b *site.Site) string {
+	for _, x := range a.Bindings {
+		for _, y := range b.Bindings {
+			if x.Listener != y.Listener {
+				continue
+			}
+			for _, name := range hostnames(x) {
+				if !slices.ContainsFunc(hostnames(y), func(other string) bool { return strings.EqualFold(name, other) }) {
+					continue
+				}
+				for _, p := range a.Applications {
+					if slices.ContainsFunc(b.Applications, func(q site.Application) bool { return strings.EqualFold(p.Path, q.Path) }) {
+						return fmt.Sprintf("%s%s on listener %s", cmp.Or(name, "(default)"), p.Path, x.Listener)
+					}
+				}
+			}
+		}
+	}
+	return ""
 }
 
 func unjoin(err error) []error {

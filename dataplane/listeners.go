@@ -29,6 +29,7 @@ type openListener struct {
 	wanted, address string
 	h2c             bool
 	cancel          context.CancelFunc
+	serve           func() // nil once it is served
 }
 
 func newListeners(s *Server) *listeners {
@@ -42,7 +43,7 @@ func (l *listeners) start(ctx context.Context) {
 	l.mu.Unlock()
 }
 
-// reopen makes the open listeners those of the policy. Call it once there is a table: who is let in must find his site.
+// reopen makes the open sockets those of the policy; nobody is let in by a new one before serve.
 func (l *listeners) reopen(policy Policy) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +69,7 @@ func (l *listeners) reopen(policy Policy) {
 	}
 }
 
-// bind gets a socket from the keeper and serves it; the lock is held.
+// bind gets a socket from the keeper; the lock is held.
 func (l *listeners) bind(name, address string, h2c bool) {
 	ctx, cancel := context.WithTimeout(l.ctx, listenLimit)
 	defer cancel()
@@ -81,13 +82,24 @@ func (l *listeners) bind(name, address string, h2c bool) {
 	log := l.server.log.Named("ingress")
 	serving := ingress.New(name, socket, &l.server.table, ingress.Options{H2C: h2c, Drain: drainLimit, NotFound: app.NotFound{}, Logger: log})
 	run, stop := context.WithCancel(l.ctx)
-	l.open[name] = &openListener{address, bound, h2c, stop}
-	l.running.Go(func() {
+	l.open[name] = &openListener{wanted: address, address: bound, h2c: h2c, cancel: stop, serve: func() {
 		if err := serving.Run(run); err != nil {
 			log.Error("listener ended", "listener", name, "error", err)
 		}
-	})
+	}}
 	l.server.log.Info("listening", "listener", name, "address", bound)
+}
+
+// serve lets clients in by what reopen has opened. Call it once there is a table: who is let in must find his site.
+func (l *listeners) serve() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, o := range l.open {
+		if o.serve != nil {
+			l.running.Go(o.serve)
+			o.serve = nil
+		}
+	}
 }
 
 // stop ends all of them: no new connection, answers in flight end within the limit.

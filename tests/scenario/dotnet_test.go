@@ -21,6 +21,10 @@ func dotnet(t *testing.T) string {
 	if dir == "" {
 		t.Skip("ANCORA_DOTNET is not set: no .NET runtime and applications at hand")
 	}
+	dir, err := filepath.EvalSymlinks(dir) // applications are told the folder itself
+	if err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 

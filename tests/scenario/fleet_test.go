@@ -102,6 +102,9 @@ func TestFleetRejections(t *testing.T) {
 		if r.Code != 1 || strings.Count(r.Out, "REJECTED") != 2 || !strings.Contains(r.Out, reason) {
 			t.Errorf("%s: %d\n%s%s", reason, r.Code, r.Out, r.Errors)
 		}
+		if a := f.Get("web1", "shop", "/"); a.Status != 200 {
+			t.Errorf("%s: the last good revision does not go on: %d", reason, a.Status)
+		}
 	}
 }
 
