@@ -1,0 +1,302 @@
+// Command figures measures what is promised, with the programs as they are shipped, and prints median, spread and promise of
+// each: 5 runs. It fails nothing: a busy machine is slower.
+//
+//	go run ./tests/figures bin
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	runs     = 5
+	patience = 60 * time.Second
+)
+
+// figure is one promise and what was measured.
+type figure struct {
+	name, unit, promise string
+	values              []float64
+}
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: figures DIRECTORY-OF-PROGRAMS")
+		os.Exit(2)
+	}
+	m := &measuring{bin: os.Args[1]}
+	for run := range runs {
+		fmt.Fprintf(os.Stderr, "run %d of %d\n", run+1, runs)
+		for _, measure := range []func() error{m.controller, m.dev, m.worker} {
+			if err := measure(); err != nil {
+				fmt.Fprintf(os.Stderr, "figures: %v\n", err)
+				os.Exit(1)
+			}
+		}
+	}
+	m.print()
+}
+
+type measuring struct {
+	bin     string
+	figures []*figure
+}
+
+func (m *measuring) add(name, unit, promise string, value float64) {
+	for _, f := range m.figures {
+		if f.name == name {
+			f.values = append(f.values, value)
+			return
+		}
+	}
+	m.figures = append(m.figures, &figure{name, unit, promise, []float64{value}})
+}
+
+func (m *measuring) print() {
+	fmt.Printf("%-42s %10s %10s %10s  %s\n", "", "median", "least", "most", "promise")
+	for _, f := range m.figures {
+		slices.Sort(f.values)
+		fmt.Printf("%-42s %10.1f %10.1f %10.1f  %s\n", f.name+", "+f.unit, f.values[len(f.values)/2], f.values[0], f.values[len(f.values)-1], f.promise)
+	}
+}
+
+// program is a started one whose lines can be waited for.
+type program struct {
+	cmd   *exec.Cmd
+	begin time.Time
+	lines chan string
+	ended chan struct{}
+}
+
+func (m *measuring) start(name string, args ...string) (*program, error) {
+	p := &program{cmd: exec.Command(filepath.Join(m.bin, name), args...), lines: make(chan string, 1000), ended: make(chan struct{}), begin: time.Now()}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		for s := bufio.NewScanner(out); s.Scan(); {
+			p.lines <- s.Text()
+		}
+		_ = p.cmd.Wait() // it was told to end
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+func (p *program) await(prefix string) (string, error) {
+	limit := time.After(patience)
+	for {
+		select {
+		case line := <-p.lines:
+			if rest, ok := strings.CutPrefix(line, prefix); ok {
+				return rest, nil
+			}
+		case <-p.ended:
+			return "", fmt.Errorf("%v ended before it wrote %q", p.cmd.Args, prefix)
+		case <-limit:
+			return "", fmt.Errorf("%v never wrote %q", p.cmd.Args, prefix)
+		}
+	}
+}
+
+// stop ends the program and says how long that took.
+func (p *program) stop() (time.Duration, error) {
+	begin := time.Now()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+		return time.Since(begin), nil
+	case <-time.After(patience):
+		_ = p.cmd.Process.Kill()
+		return 0, fmt.Errorf("%v does not end", p.cmd.Args)
+	}
+}
+
+func temp() (string, error) {
+	dir, err := os.MkdirTemp("", "ancora-figures-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
+
+func (m *measuring) controller() error {
+	dir, err := temp()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for _, what := range []string{"first start", "start"} {
+		p, err := m.start("ancora", "controller", "--data", filepath.Join(dir, "data"), "--operator-address", "127.0.0.1:0", "--agent-address", "127.0.0.1:0", "--log-level", "error")
+		if err != nil {
+			return err
+		}
+		if _, err := p.await("ready "); err != nil {
+			return err
+		}
+		m.add("controller, "+what+" to ready", "ms", "<= 1500", ms(time.Since(p.begin)))
+		if what == "start" {
+			<-time.After(5 * time.Second) // until it is idle
+			rss, err := memory(p.cmd.Process.Pid, "VmRSS")
+			if err != nil {
+				return err
+			}
+			m.add("controller, resident when idle", "MB", "<= 60", rss)
+		}
+		d, err := p.stop()
+		if err != nil {
+			return err
+		}
+		m.add("controller, stop", "ms", "<= 5000", ms(d))
+	}
+	return nil
+}
+
+func (m *measuring) dev() error {
+	p, err := m.start("ancora", "dev")
+	if err != nil {
+		return err
+	}
+	line, err := p.await("ready ")
+	if err != nil {
+		return err
+	}
+	_, address, _ := strings.Cut(strings.Fields(line)[0], "=")
+	if err := ask(http.DefaultClient, address); err != nil {
+		return err
+	}
+	m.add("dev, command to first 200", "ms", "<= 2000", ms(time.Since(p.begin)))
+	_, err = p.stop()
+	return err
+}
+
+// worker measures the loss of a worker and the size of the keeper.
+func (m *measuring) worker() error {
+	dir, err := temp()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	folder := filepath.Join(dir, "app")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return err
+	}
+	if err := copyFile(filepath.Join(m.bin, "ancora-agent"), filepath.Join(folder, "app")); err != nil {
+		return err
+	}
+	site := fmt.Sprintf("apiVersion: ancora/v1\nkind: Site\nname: app\nplacement: {hosts: all}\nbindings: [{listener: http}]\napplications:\n  - {root: %s, profile: generic, command: [./app, demo-app]}\n", folder)
+	file := filepath.Join(dir, "site.yaml")
+	if err := os.WriteFile(file, []byte(site), 0o600); err != nil {
+		return err
+	}
+	p, err := m.start("ancora-agent", "serve", file, "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--log-level", "error")
+	if err != nil {
+		return err
+	}
+	address, err := p.await("ready address=")
+	if err != nil {
+		return err
+	}
+	m.add("agent, start to ready", "ms", "", ms(time.Since(p.begin)))
+	fresh := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	if err := ask(fresh, address); err != nil {
+		return err
+	}
+	worker, err := workerOf(p.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
+		return err
+	}
+	for ask(fresh, address) != nil && time.Since(begin) < patience {
+	}
+	m.add("agent, worker killed to next 200", "ms", "<= 300", ms(time.Since(begin)))
+	<-time.After(7 * time.Second) // the keeper gives memory back when it is quiet
+	anon, err := memory(p.cmd.Process.Pid, "RssAnon")
+	if err != nil {
+		return err
+	}
+	m.add("keeper, anonymous memory", "MB", "<= 8", anon)
+	_, err = p.stop()
+	return err
+}
+
+func ask(client *http.Client, address string) error {
+	response, err := client.Get("http://" + address)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", response.StatusCode)
+	}
+	return nil
+}
+
+// workerOf is the keeper's child that is the same program with the same arguments.
+func workerOf(keeper int) (int, error) {
+	own, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", keeper))
+	if err != nil {
+		return 0, err
+	}
+	children, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range children {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		pid := strings.Split(file, "/")[2]
+		line, err := os.ReadFile("/proc/" + pid + "/cmdline")
+		if err == nil && fields[1] == strconv.Itoa(keeper) && string(line) == string(own) {
+			return strconv.Atoi(pid)
+		}
+	}
+	return 0, errors.New("the keeper has no worker")
+}
+
+// memory reads a line of a process's status, in MB.
+func memory(pid int, name string) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kb * 1024 / 1e6, err
+		}
+	}
+	return 0, fmt.Errorf("no %s", name)
+}
+
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o755)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
