@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // fork leaves a lingering process behind that a kill of one pid, of one process group or of one session does not reach.
@@ -45,7 +46,9 @@ func linger() {
 		}
 		return
 	}
-	select {}
+	for { // not select{}: without cgo the runtime takes that for a deadlock
+		time.Sleep(time.Hour)
+	}
 }
 
 // serveFromChild starts the server as a child, as `dotnet run` and batch wrappers do, and ends when it does.
