@@ -105,8 +105,8 @@ func (c *Conn) look(now time.Time) bool {
 		return true
 	}
 	if c.stop == nil { // the second look at this exchange: it is a slow one
-		turn := c.turn
-		c.stop = context.AfterFunc(c.ctx, func() { c.interrupt(turn, context.Cause(c.ctx)) })
+		turn, ctx := c.turn, c.ctx // by the time it runs the exchange may have ended
+		c.stop = context.AfterFunc(ctx, func() { c.interrupt(turn, context.Cause(ctx)) })
 	}
 	if beat != c.seenBeat || c.paused.Load() > 0 {
 		c.seenBeat, c.seenAt = beat, now
