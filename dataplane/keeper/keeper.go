@@ -34,6 +34,10 @@ type Config struct {
 	Logger      hclog.Logger
 }
 
+// UsageError is the code with which a worker ends when no restart mends what is wrong (EX_USAGE). It is not 2, with which a
+// program ends that panics: that one must be started again.
+const UsageError = 64
+
 // WorkerExit says that the worker ended with a code that no restart mends.
 type WorkerExit struct{ Code int }
 
@@ -72,7 +76,7 @@ func New(config Config) *Keeper {
 }
 
 // Run keeps worker and instances until ctx ends or the worker stops by itself; then nothing it started is left. A worker
-// that ends with code 2, a usage error, gives a *WorkerExit.
+// that ends with UsageError gives a *WorkerExit.
 func (k *Keeper) Run(ctx context.Context) error {
 	lock, err := datadir.Lock(k.config.DataDir)
 	if err != nil {
@@ -134,8 +138,8 @@ func (k *Keeper) over() (bool, error) {
 	switch {
 	case k.stopping, k.worker.finished:
 		return true, nil
-	case k.worker.code == usageError:
-		return true, &WorkerExit{usageError}
+	case k.worker.code == UsageError:
+		return true, &WorkerExit{UsageError}
 	}
 	return false, nil
 }

@@ -354,6 +354,13 @@ func TestListenerOutlivesWorkers(t *testing.T) {
 	if err := syscall.Kill(old, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, func() error { // it could accept until it has really stopped
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", old))
+		if err == nil && !strings.Contains(string(stat), ") T ") {
+			err = fmt.Errorf("not stopped: %s", stat)
+		}
+		return err
+	})
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)

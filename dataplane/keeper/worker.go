@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	usageError  = 2
 	firstPause  = 100 * time.Millisecond
 	longest     = 5 * time.Second
 	provenAfter = 10 * time.Second
@@ -130,7 +129,7 @@ func (k *Keeper) workerExited(exit protocol.Exit) {
 		k.worker.finished = true
 		return
 	}
-	if k.stopping || exit.Code == usageError {
+	if k.stopping || exit.Code == UsageError {
 		return
 	}
 	k.log.Warn("worker ended, starting another", "code", exit.Code, "signal", exit.Signal)

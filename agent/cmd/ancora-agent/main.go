@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ancora-fleet/ancora/dataplane/keeper"
+	"github.com/ancora-fleet/ancora/dataplane/keeper/protocol"
 )
 
 // version is set when the program is built.
@@ -21,7 +22,7 @@ var version = "unknown"
 
 const (
 	exitFailed = 1
-	// exitUsage is for what no second attempt mends: the keeper does not start a worker again that ended so.
+	// exitUsage is for what no second attempt mends. A worker says keeper.UsageError to its keeper, which passes it on as this.
 	exitUsage = 2
 )
 
@@ -64,9 +65,12 @@ func execute(ctx context.Context, env environment) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &ended):
-		return ended.Code // the worker has said why
+		return exitUsage // the worker has said why
 	case errors.As(err, &usage):
 		fmt.Fprintf(env.Err, "ancora-agent: %v\n", err)
+		if env.Getenv(protocol.FDVariable) != "" {
+			return keeper.UsageError
+		}
 		return exitUsage
 	}
 	fmt.Fprintf(env.Err, "ancora-agent: %v\n", err)
