@@ -162,6 +162,26 @@ func TestServeWorkerKilled(t *testing.T) {
 	}
 }
 
+// A worker that panics, which a Go program does with code 2 (also on SIGQUIT), is started again like one that was killed.
+func TestServeWorkerPanics(t *testing.T) {
+	s := serveSite(t, "")
+	before := pid(t, s.address)
+	for _, w := range lab.Children(s.Pid()) {
+		if strconv.Itoa(w) != before {
+			_ = syscall.Kill(w, syscall.SIGQUIT)
+		}
+	}
+	lab.Eventually(t, func() string {
+		if strings.Contains(s.Log(), "worker ended, starting another: code=2") {
+			return ""
+		}
+		return "the keeper does not see it end"
+	})
+	if now := pid(t, s.address); now != before {
+		t.Errorf("the application is process %s, was %s", now, before)
+	}
+}
+
 // A keeper killed leaves an application behind; the next keeper ends it first, so that nothing runs twice.
 func TestServeKeeperKilled(t *testing.T) {
 	s := serveSite(t, "")
@@ -226,9 +246,12 @@ func TestServeStartFailures(t *testing.T) {
 			if a.Status != 502 || !strings.Contains(a.Body, "502.5") || strings.Contains(a.Body, "cannot start") {
 				t.Errorf("%d %s", a.Status, a.Body)
 			}
-			if !strings.Contains(s.Log(), c.log) {
-				t.Errorf("the log does not say %q:\n%s", c.log, s.Log())
-			}
+			lab.Eventually(t, func() string {
+				if !strings.Contains(s.Log(), c.log) {
+					return "the log does not say " + c.log
+				}
+				return ""
+			})
 		})
 	}
 }
