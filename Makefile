@@ -57,7 +57,8 @@ lint: $(TOOLS)/buf-$(BUF_VERSION) $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ##
 
 .PHONY: breaking
 breaking: $(TOOLS)/buf-$(BUF_VERSION) ## compare the protos with what was promised in proto/baseline.binpb
-	@if [ -f proto/baseline.binpb ]; then $(BUF) breaking --against proto/baseline.binpb; else echo "breaking: nothing is promised yet"; fi
+	@if [ -f proto/baseline.binpb ]; then $(BUF) breaking --against proto/baseline.binpb && sh tests/breaking.sh $(TOOLS)/buf-$(BUF_VERSION); \
+	else echo "breaking: nothing is promised yet"; fi
 
 # The tests run on binaries that are built once, by go build; -strict makes a skip that tests/skips.txt does not name a failure.
 SUMMARY := go run ./tests/summary $(if $(CI),-strict)
