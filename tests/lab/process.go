@@ -58,3 +58,22 @@ func stat(pid int) []string {
 	}
 	return strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 }
+
+// Connections counts the established TCP connections that a listener on address has accepted.
+func Connections(address string) int {
+	_, port, _ := strings.Cut(address, ":")
+	n, err := strconv.Atoi(port)
+	table, readErr := os.ReadFile("/proc/net/tcp")
+	if err != nil || readErr != nil {
+		return -1
+	}
+	local := strings.ToUpper(":" + strconv.FormatInt(int64(n)+0x10000, 16)[1:])
+	count := 0
+	for line := range strings.Lines(string(table)) {
+		fields := strings.Fields(line)
+		if len(fields) > 3 && strings.HasSuffix(fields[1], local) && fields[3] == "01" {
+			count++
+		}
+	}
+	return count
+}

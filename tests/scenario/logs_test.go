@@ -214,3 +214,25 @@ func TestCrashShows(t *testing.T) {
 		t.Errorf("the next request: %d", a.Status)
 	}
 }
+
+// Lines have a connection of their own, and only while somebody asks.
+func TestLogsConnection(t *testing.T) {
+	f := lab.NewFleet(t)
+	f.Join("web1", "role=web")
+	f.Must("apply", "-f", f.Site("shop", "role=web"), "--wait")
+	connections := func(want int) {
+		t.Helper()
+		lab.Eventually(t, func() string {
+			if n := lab.Connections(f.Agents); n != want {
+				return fmt.Sprintf("%d connections of agents, want %d", n, want)
+			}
+			return ""
+		})
+	}
+	connections(1)
+	logs := f.Background("logs", "shop", "-f")
+	connections(2)
+	logs.Signal(syscall.SIGINT)
+	logs.Wait(t)
+	connections(1)
+}
