@@ -3,7 +3,6 @@
 package policy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -37,15 +36,6 @@ type listener struct {
 	Protocols []string `yaml:"protocols,omitempty"`
 }
 
-// UnmarshalYAML takes the short form as well.
-func (l *listener) UnmarshalYAML(unmarshal func(any) error) error {
-	if unmarshal(&l.Address) == nil {
-		return nil
-	}
-	type long listener
-	return unmarshal((*long)(l))
-}
-
 // MarshalYAML writes the short form where it says all.
 func (l listener) MarshalYAML() (any, error) {
 	if len(l.Protocols) == 0 {
@@ -72,27 +62,86 @@ func Load(path string) (dataplane.Policy, error) {
 
 // Parse is Load for content that has been read.
 func Parse(path string, content []byte) (dataplane.Policy, error) {
-	var f file
-	decoder := yaml.NewDecoder(bytes.NewReader(content), yaml.Strict())
-	if err := decoder.Decode(&f); err != nil && len(bytes.TrimSpace(content)) > 0 && !isEmpty(content) {
+	tree, err := parser.ParseBytes(content, 0)
+	if err != nil {
 		return dataplane.Policy{}, shapeError(path, err)
 	}
-	c := &check{path: path}
-	if tree, err := parser.ParseBytes(content, 0); err == nil {
-		c.tree = tree
+	c := &check{path: path, tree: tree}
+	f := c.read()
+	p := c.policy(f)
+	if len(c.problems) > 0 {
+		return dataplane.Policy{}, errors.Join(c.problems...)
 	}
-	p := c.policy(&f)
-	return p, errors.Join(c.problems...)
+	return p, nil
 }
 
-// isEmpty says whether there are only comments.
-func isEmpty(content []byte) bool {
-	for line := range bytes.Lines(content) {
-		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
-			return false
+// read decodes field by field, so that one of the wrong shape does not hide what is wrong with the others.
+func (c *check) read() *file {
+	f := &file{}
+	if len(c.tree.Docs) > 1 {
+		c.problems = append(c.problems, fmt.Errorf("%s: holds %d documents: a policy is one", c.path, len(c.tree.Docs)))
+		return f
+	}
+	if len(c.tree.Docs) == 0 || c.tree.Docs[0].Body == nil {
+		return f
+	}
+	root, ok := c.tree.Docs[0].Body.(ast.MapNode)
+	if !ok {
+		if c.tree.Docs[0].Body.Type() != ast.NullType && c.tree.Docs[0].Body.Type() != ast.CommentType {
+			c.problems = append(c.problems, fmt.Errorf("%s:%s: a policy is a mapping of fields", c.path, position(c.tree.Docs[0].Body)))
+		}
+		return f
+	}
+	for fields := root.MapRange(); fields.Next(); {
+		name := fields.Key().GetToken().Value
+		switch name {
+		case "roots":
+			c.decode(fields.Value(), &f.Roots)
+		case "users":
+			c.decode(fields.Value(), &f.Users)
+		case "defaultUser":
+			c.decode(fields.Value(), &f.DefaultUser)
+		case "dotnet":
+			c.decode(fields.Value(), &f.Dotnet)
+		case "listeners":
+			c.listeners(fields.Value(), f)
+		default:
+			c.problems = append(c.problems, fmt.Errorf("%s:%s: field %q is not known: roots, users, defaultUser, dotnet, listeners", c.path, position(fields.Key()), name))
 		}
 	}
+	return f
+}
+
+func (c *check) listeners(value ast.Node, f *file) {
+	entries, ok := value.(ast.MapNode)
+	if !ok {
+		c.decode(value, &f.Listeners)
+		return
+	}
+	f.Listeners = map[string]listener{}
+	for each := entries.MapRange(); each.Next(); {
+		l := listener{}
+		if _, short := each.Value().(ast.ScalarNode); short {
+			l.Address = each.Value().GetToken().Value
+		} else if !c.decode(each.Value(), &l) {
+			continue
+		}
+		f.Listeners[each.Key().GetToken().Value] = l
+	}
+}
+
+// decode says whether the value has the shape of its field.
+func (c *check) decode(value ast.Node, to any) bool {
+	if err := yaml.NodeToValue(value, to, yaml.Strict()); err != nil {
+		c.problems = append(c.problems, shapeError(c.path, err))
+		return false
+	}
 	return true
+}
+
+func position(n ast.Node) string {
+	at := n.GetToken().Position
+	return fmt.Sprintf("%d:%d", at.Line, at.Column)
 }
 
 func shapeError(path string, err error) error {
@@ -113,7 +162,7 @@ type check struct {
 // add notes a problem of the field at a YAML path.
 func (c *check) add(field, format string, args ...any) {
 	where := c.path
-	if at, err := yaml.PathString("$." + field); err == nil && c.tree != nil {
+	if at, err := yaml.PathString("$." + field); err == nil {
 		if n, err := at.FilterFile(c.tree); err == nil && n != nil && n.GetToken() != nil {
 			where = fmt.Sprintf("%s:%d:%d", c.path, n.GetToken().Position.Line, n.GetToken().Position.Column)
 		}

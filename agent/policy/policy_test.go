@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -9,66 +11,143 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane"
 )
 
+// What a policy leaves out has its default; both forms of a listener are understood.
 func TestParse(t *testing.T) {
-	got, err := Parse("agent.yaml", []byte(`roots: [/srv, /opt/apps]
-users: [shop]
+	usual := dataplane.Policy{Roots: []string{"/srv", "/var/www"}, Listeners: map[string]string{"http": ":80", "https": ":443"}, H2C: map[string]bool{}}
+	for name, c := range map[string]struct {
+		text string
+		want dataplane.Policy
+	}{
+		"empty":         {"", usual},
+		"only comments": {"# nothing\n\n# here\n", usual},
+		"null":          {"---\n", usual},
+		"all": {`
+roots: [/opt/apps]
+users: [shop, blog]
 defaultUser: www-data
-dotnet: /usr/share/dotnet
+dotnet: /opt/dotnet
 listeners:
-  http: ":80"
-  other: {address: "127.0.0.1:0", protocols: [http/1.1, h2c]}
-`))
-	want := dataplane.Policy{
-		Roots: []string{"/srv", "/opt/apps"}, Users: []string{"shop"}, DefaultUser: "www-data", Dotnet: "/usr/share/dotnet",
-		Listeners: map[string]string{"http": ":80", "other": "127.0.0.1:0"}, H2C: map[string]bool{"other": true},
-	}
-	if err != nil || cmp.Diff(want, got) != "" {
-		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
-	}
-	again, err := Parse("again.yaml", Format(got))
-	if err != nil || cmp.Diff(want, again) != "" {
-		t.Errorf("%v\n%s\n%s", err, cmp.Diff(want, again), Format(got))
-	}
-}
-
-// An empty file has the defaults, which never allow everything.
-func TestDefaults(t *testing.T) {
-	for _, text := range []string{"", "# nothing\n", string(Format(dataplane.Policy{}))} {
-		got, err := Parse("agent.yaml", []byte(text))
-		if err != nil || cmp.Diff(DefaultRoots(), got.Roots) != "" || cmp.Diff(DefaultListeners(), got.Listeners) != "" || got.AllowRoot || got.DefaultUser != "" {
-			t.Errorf("%q: %+v, %v", text, got, err)
-		}
+  http: 127.0.0.1:0
+  inner-2:
+    address: "[::1]:8081"
+    protocols: [http/1.1, h2c]
+  plain: {address: ":9000", protocols: [http/1.1]}
+`, dataplane.Policy{
+			Roots: []string{"/opt/apps"}, Users: []string{"shop", "blog"}, DefaultUser: "www-data", Dotnet: "/opt/dotnet",
+			Listeners: map[string]string{"http": "127.0.0.1:0", "inner-2": "[::1]:8081", "plain": ":9000"},
+			H2C:       map[string]bool{"inner-2": true},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Parse("agent.yaml", []byte(c.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
-func TestProblems(t *testing.T) {
-	for text, wants := range map[string][]string{
-		"rots: [/srv]\n": {"agent.yaml:1:1", "rots"},
-		"roots: []\n":    {"roots: is empty"},
-		"roots: [srv]\nusers: [root]\ndefaultUser: root\ndotnet: x\nlisteners: {HTTP: ':80', a: '80', b: 'host:80', c: ':81', d: ':81', e: {address: ':82', protocols: [h3]}}\n": {
-			"agent.yaml:1:9: roots[0]: \"srv\" is not absolute", "users[0]: applications do not run as root", "defaultUser: applications do not run as root",
-			"dotnet: \"x\" is not absolute", "listeners.HTTP", "listeners.a: \"80\" is not HOST:PORT", "the host is an IP address", "is the address of c already", "\"h3\" is not known",
+// All that is wrong is said at once, each with its place.
+func TestParseProblems(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"everything at once": {`root: [/srv]
+roots: [srv, /var/www]
+users: [shop, root]
+defaultUser: root
+dotnet: opt
+listeners:
+  http: 127.0.0.1:80000
+  web: localhost:80
+  "UPPER": ":81"
+  long:
+    adress: ":82"
+  wide: {address: ":83", protocols: [http/1.1, quic]}
+  same: ":83"
+`, []string{
+			`agent.yaml:1:1: field "root" is not known`,
+			`agent.yaml:2:9: roots[0]: "srv" is not absolute`,
+			`agent.yaml:3:15: users[1]: applications do not run as root`,
+			`agent.yaml:4:14: defaultUser: applications do not run as root`,
+			`agent.yaml:5:9: dotnet: "opt" is not absolute`,
+			`agent.yaml:7:9: listeners.http: "127.0.0.1:80000" is not HOST:PORT`,
+			`agent.yaml:8:8: listeners.web: "localhost:80": the host is an IP address`,
+			`agent.yaml:9:12: listeners.UPPER: `,
+			`agent.yaml:11:5: unknown field "adress"`,
+			`listeners.wide.protocols: "quic" is not known: http/1.1 and h2c`,
+			`listeners.wide: ":83" is the address of same already`,
+		}},
+		"wrong shapes":  {"roots: 3\nusers: {a: b}\nlisteners: [http]\n", []string{"agent.yaml:1:", "agent.yaml:2:", "agent.yaml:3:"}},
+		"no roots":      {"roots: []\n", []string{"agent.yaml:1:8: roots: is empty"}},
+		"a list":        {"- roots\n", []string{"agent.yaml:1:1: a policy is a mapping"}},
+		"two":           {"roots: [/srv]\n---\nroots: [/opt]\n", []string{"holds 2 documents"}},
+		"twice":         {"roots: [/srv]\nroots: [/opt]\n", []string{"agent.yaml:2:1: "}},
+		"no YAML":       {"roots: [\n", []string{"agent.yaml:"}},
+		"empty address": {"listeners:\n  http:\n", []string{"agent.yaml:2:", "is not HOST:PORT"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := Parse("agent.yaml", []byte(c.text))
+			if err == nil {
+				t.Fatalf("taken: %+v", p)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("no %q in:\n%v", want, err)
+				}
+			}
+			if name == "everything at once" {
+				if n := strings.Count(err.Error(), "\n") + 1; n != len(c.want) {
+					t.Errorf("%d problems, not %d:\n%v", n, len(c.want), err)
+				}
+			}
+			if p.Listeners != nil {
+				t.Error("a policy that is wrong is given out")
+			}
+		})
+	}
+}
+
+// What Format writes is read as what was meant.
+func TestFormat(t *testing.T) {
+	for name, p := range map[string]dataplane.Policy{
+		"safe defaults": {},
+		"all": {
+			Roots: []string{"/opt/apps", "/srv"}, Users: []string{"shop"}, DefaultUser: "www-data", Dotnet: "/opt/dotnet",
+			Listeners: map[string]string{"http": "127.0.0.1:0", "inner": ":8081"}, H2C: map[string]bool{"inner": true},
 		},
 	} {
-		_, err := Parse("agent.yaml", []byte(text))
-		if err == nil {
-			t.Errorf("%q is taken", text)
-			continue
-		}
-		for _, want := range wants {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%q: no %q in\n%v", text, want, err)
+		t.Run(name, func(t *testing.T) {
+			want := p
+			if want.Roots == nil {
+				want.Roots, want.Listeners, want.H2C = DefaultRoots(), DefaultListeners(), map[string]bool{}
 			}
-		}
+			text := Format(p)
+			got, err := Parse("agent.yaml", text)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s\n%s", diff, text)
+			}
+		})
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	f.Add([]byte("roots: [/srv]\nlisteners: {http: ':80'}\n"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		p, err := Parse("agent.yaml", content)
-		if err == nil && len(p.Roots) == 0 {
-			t.Error("a policy without roots allows everything")
-		}
-	})
+// A policy that is not there is an error: the host has not said what may run.
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.yaml")
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v", err)
+	}
+	if err := os.WriteFile(path, []byte("roots: [srv]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+":1:9: ") {
+		t.Errorf("%v", err)
+	}
 }
