@@ -23,6 +23,8 @@ const (
 type Connector struct {
 	config Config
 	log    hclog.Logger
+	// controllers are tried in turn; a Welcome may name others.
+	controllers []string
 }
 
 // New makes a Connector.
@@ -30,15 +32,14 @@ func New(config Config) *Connector {
 	if config.Logger == nil {
 		config.Logger = hclog.NewNullLogger()
 	}
-	return &Connector{config: config, log: config.Logger.Named("session")}
+	return &Connector{config: config, log: config.Logger.Named("session"), controllers: config.Controllers}
 }
 
-// Run registers with one controller after the other until ctx ends. Every session has a connection of its own, which is
-// closed with it: a controller that is frozen would get the next stream of the same connection as well.
+// Run registers with one controller after the other until ctx ends. Every session has a connection of its own.
 func (c *Connector) Run(ctx context.Context) error {
 	pause, last := firstPause, ""
 	for turn := 0; ctx.Err() == nil; turn++ {
-		address := c.config.Controllers[turn%len(c.config.Controllers)]
+		address := c.controllers[turn%len(c.controllers)]
 		welcomed, err := c.once(ctx, address)
 		if ctx.Err() != nil {
 			break
@@ -46,7 +47,7 @@ func (c *Connector) Run(ctx context.Context) error {
 		if welcomed {
 			pause, last = firstPause, ""
 		}
-		wait := time.Duration((jitter + (1-jitter)*rand.Float64()) * float64(pause))
+		wait := spread(pause, rand.Float64())
 		// One that stays away is said once, then only when it says something else.
 		if text := message(err); text != last {
 			c.log.Warn("no session", "controller", address, "reason", text, "retry_in", wait.Round(time.Millisecond))
@@ -56,9 +57,19 @@ func (c *Connector) Run(ctx context.Context) error {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
-		pause = min(time.Duration(growth*float64(pause)), mostPause)
+		pause = longer(pause)
 	}
 	return nil
+}
+
+// longer is the pause after one that did not help.
+func longer(pause time.Duration) time.Duration {
+	return min(time.Duration(growth*float64(pause)), mostPause)
+}
+
+// spread makes of a pause one that others do not have; at is from 0 to 1.
+func spread(pause time.Duration, at float64) time.Duration {
+	return time.Duration((jitter + (1-jitter)*at) * float64(pause))
 }
 
 func (c *Connector) once(ctx context.Context, address string) (welcomed bool, err error) {
@@ -73,7 +84,6 @@ func (c *Connector) once(ctx context.Context, address string) (welcomed bool, er
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
 	return c.serve(ctx, conn, dial)
 }
 

@@ -56,31 +56,38 @@ type session struct {
 	stream agentv1.AgentService_SessionClient
 	lease  time.Duration
 	beat   time.Duration
-	wishes chan *agentv1.LogSubscription
+	// controllers is what Welcome says for the next dial; none: as before.
+	controllers []string
+	wishes      chan *agentv1.LogSubscription
 }
 
 var errLease = errors.New("nothing was heard from the controller within the lease")
 
-// serve registers over a connection and stays until it ends. Welcomed says that the controller took the host in.
+// serve registers over a connection, stays until it ends, and closes it: a controller that is frozen would get the next
+// stream of the same connection as well. Welcomed says that the controller took the host in.
 func (c *Connector) serve(ctx context.Context, conn *grpc.ClientConn, dial tail.Dial) (welcomed bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer func() { err = errors.Join(err, conn.Close()) }()
 	defer cancel()
 	stream, err := agentv1.NewAgentServiceClient(conn).Session(ctx)
 	if err != nil {
 		return false, err
 	}
 	s := &session{config: &c.config, log: c.log, stream: stream, wishes: make(chan *agentv1.LogSubscription, 64)}
-	received := make(chan *agentv1.SessionResponse)
-	ended := make(chan error, 1)
-	var working sync.WaitGroup
-	defer working.Wait()
-	defer cancel()
+	received, sending := make(chan *agentv1.SessionResponse), make(chan *agentv1.SessionRequest)
+	ended := make(chan error, 2) // one of each direction
 	working.Go(func() { ended <- s.receive(ctx, received) })
 	if err := s.hello(ctx, received, ended); err != nil {
 		return false, err
 	}
+	if len(s.controllers) > 0 {
+		c.controllers = s.controllers
+	}
+	working.Go(func() { s.send(ctx, sending, ended) })
 	working.Go(func() { c.config.Logs.Run(ctx, dial, s.wishes) })
-	return true, s.run(ctx, received, ended)
+	return true, s.run(ctx, received, sending, ended)
 }
 
 // receive passes on what comes until the stream ends.
@@ -94,6 +101,23 @@ func (s *session) receive(ctx context.Context, to chan<- *agentv1.SessionRespons
 		case to <- m:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// send says what it is given. A controller that does not read holds up this goroutine alone, not the lease.
+func (s *session) send(ctx context.Context, from <-chan *agentv1.SessionRequest, ended chan<- error) {
+	for {
+		select {
+		case m := <-from:
+			if err := s.stream.Send(m); errors.Is(err, io.EOF) {
+				return // the reason comes from the other direction
+			} else if err != nil {
+				ended <- err
+				return
+			}
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -119,6 +143,10 @@ func (s *session) hello(ctx context.Context, received <-chan *agentv1.SessionRes
 		if s.lease <= 0 || s.beat <= 0 || s.beat >= s.lease {
 			return fmt.Errorf("the controller offers a lease of %v with heartbeats every %v", s.lease, s.beat)
 		}
+		s.controllers = w.GetControllers()
+		if len(w.GetCaRoots()) > 0 {
+			s.log.Warn("new CA roots in Welcome are not supported yet")
+		}
 		return nil
 	case err := <-ended:
 		return err
@@ -129,42 +157,38 @@ func (s *session) hello(ctx context.Context, received <-chan *agentv1.SessionRes
 	}
 }
 
-// run keeps the lease: it says something at least every heartbeat, and gives up a controller that says nothing.
-func (s *session) run(ctx context.Context, received <-chan *agentv1.SessionResponse, ended <-chan error) error {
+// run keeps the lease: it says something at least every heartbeat, and gives up a controller that says nothing. What is to
+// be reported waits in the reporter while the controller does not take what was said before.
+func (s *session) run(ctx context.Context, received <-chan *agentv1.SessionResponse, sending chan<- *agentv1.SessionRequest, ended <-chan error) error {
 	lease, beat := time.NewTimer(s.lease), time.NewTimer(s.beat)
 	defer lease.Stop()
 	defer beat.Stop()
-	say := func(messages ...*agentv1.SessionRequest) error {
-		for _, m := range messages {
-			if err := s.stream.Send(m); err != nil && !errors.Is(err, io.EOF) {
-				return err
-			}
-		}
-		beat.Reset(s.beat)
-		return nil
-	}
-	if err := say(s.config.Reporter.Complete()...); err != nil {
-		return err
-	}
+	waiting := s.config.Reporter.Complete()
 	for {
-		var err error
+		var to chan<- *agentv1.SessionRequest
+		var next *agentv1.SessionRequest
+		changed, silent := s.config.Reporter.Changed(), beat.C
+		if len(waiting) > 0 {
+			to, next = sending, waiting[0]
+			changed, silent = nil, nil
+		}
 		select {
 		case m := <-received:
-			lease.Reset(s.lease)
-			err = say(s.take(ctx, m)...)
-		case <-s.config.Reporter.Changed():
-			err = say(s.config.Reporter.Changes()...)
-		case <-beat.C:
-			err = say(&agentv1.SessionRequest{Message: &agentv1.SessionRequest_Heartbeat{Heartbeat: &agentv1.Heartbeat{}}})
+			waiting = append(waiting, s.take(ctx, m)...)
+			lease.Reset(s.lease) // behind take: a slow disk of this host is not the controller's silence
+		case to <- next:
+			waiting = waiting[1:]
+			beat.Reset(s.beat)
+		case <-changed:
+			waiting = s.config.Reporter.Changes()
+		case <-silent:
+			waiting = []*agentv1.SessionRequest{{Message: &agentv1.SessionRequest_Heartbeat{Heartbeat: &agentv1.Heartbeat{}}}}
 		case <-lease.C:
 			return errLease
 		case err := <-ended:
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
-		}
-		if err != nil {
-			return err
 		}
 	}
 }
