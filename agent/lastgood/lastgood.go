@@ -18,6 +18,8 @@ import (
 
 const (
 	indexFile = "index.json"
+	// copyFile is the same once more: a file that its disk damaged does not empty the host.
+	copyFile  = "index.copy.json"
 	documents = "documents"
 )
 
@@ -59,18 +61,29 @@ func Open(dir string) (*Store, error) {
 	return &Store{dir}, nil
 }
 
-// Load gives the index; the zero value when there is none.
+// Load gives the index, from its copy when it is damaged; the zero value when there is none.
 func (s *Store) Load() (Index, error) {
-	var index Index
-	data, err := os.ReadFile(filepath.Join(s.dir, indexFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	index, err := s.read(indexFile)
+	if err == nil {
 		return index, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &index)
+	index, copyErr := s.read(copyFile)
+	switch {
+	case copyErr == nil:
+		return index, nil
+	case errors.Is(err, fs.ErrNotExist) && errors.Is(copyErr, fs.ErrNotExist):
+		return Index{}, nil
 	}
+	return Index{}, fmt.Errorf("last good: %w", errors.Join(err, copyErr))
+}
+
+func (s *Store) read(name string) (index Index, err error) {
+	data, err := os.ReadFile(filepath.Join(s.dir, name))
 	if err != nil {
-		return Index{}, fmt.Errorf("last good: %s: %w", indexFile, err)
+		return index, err
+	}
+	if err := json.Unmarshal(data, &index); err != nil {
+		return Index{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return index, nil
 }
@@ -102,8 +115,10 @@ func (s *Store) Save(index Index) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(s.dir, indexFile), data, 0o600); err != nil {
-		return fmt.Errorf("last good: %w", err)
+	for _, name := range []string{indexFile, copyFile} {
+		if err := atomicfile.Write(filepath.Join(s.dir, name), data, 0o600); err != nil {
+			return fmt.Errorf("last good: %w", err)
+		}
 	}
 	return nil
 }
