@@ -221,13 +221,12 @@ func (l *line) send(m *agentv1.PublishLogsRequest) error {
 
 // close ends the line once the controller has taken what was sent.
 func (l *line) close() {
+	late := time.AfterFunc(closeLimit, l.cancel) // a sender that is stuck holds the lock until then
+	defer late.Stop()
 	l.sending.Lock()
 	_ = l.stream.CloseSend()
 	l.sending.Unlock()
-	select {
-	case <-l.broken:
-	case <-time.After(closeLimit):
-	}
+	<-l.broken
 	l.cancel()
 	_ = l.conn.Close()
 }
