@@ -15,8 +15,8 @@ import (
 )
 
 // Agents guards the agents' listener: every call but Enroll needs the certificate of a host that is in the store and
-// whose key is not revoked. It is asked at the start of every call, so a host that was removed gets no new stream; its
-// running ones are dispatch's to end.
+// whose key is not revoked. It is asked at the start of every call, so a host that was removed gets no new stream; who
+// serves a lasting one asks Admitted again at each change.
 type Agents struct{ Views Views }
 
 // Options are those of the server it guards.
@@ -44,19 +44,28 @@ func (a Agents) admit(ctx context.Context, method string) (context.Context, erro
 	if method == agentv1.EnrollmentService_Enroll_FullMethodName {
 		return ctx, nil
 	}
-	certificate := clientCertificate(ctx)
-	if certificate == nil {
-		return nil, status.Error(codes.Unauthenticated, "a host's certificate is needed: join first")
-	}
-	host := certificate.Subject.CommonName
-	view := a.Views.View()
-	if view.IsRevoked(host, store.Digest(certificate.RawSubjectPublicKeyInfo)) {
-		return nil, status.Errorf(codes.Unauthenticated, "the certificate of host %q is revoked: join with a new token", host)
-	}
-	if view.Hosts[host] == nil {
-		return nil, status.Errorf(codes.NotFound, "host %q is not known here: an operator can create it again with `ancora token create --host %s`", host, host)
+	host, err := Admitted(ctx, a.Views.View())
+	if err != nil {
+		return nil, err
 	}
 	return context.WithValue(ctx, hostKey{}, host), nil
+}
+
+// Admitted gives the host whose certificate a call came with, or the refusal it gets as of this view: UNAUTHENTICATED
+// without a certificate or when it is revoked, NOT_FOUND when the host is not in the store.
+func Admitted(ctx context.Context, view *store.View) (string, error) {
+	certificate := clientCertificate(ctx)
+	if certificate == nil {
+		return "", status.Error(codes.Unauthenticated, "a host's certificate is needed: join first")
+	}
+	host := certificate.Subject.CommonName
+	if view.IsRevoked(host, store.Digest(certificate.RawSubjectPublicKeyInfo)) {
+		return "", status.Errorf(codes.Unauthenticated, "the certificate of host %q is revoked: join with a new token", host)
+	}
+	if view.Hosts[host] == nil {
+		return "", status.Errorf(codes.NotFound, "host %q is not known here: an operator can create it again with `ancora token create --host %s`", host, host)
+	}
+	return host, nil
 }
 
 // clientCertificate is the leaf that TLS has verified; nil without one.

@@ -4,7 +4,7 @@ package dispatch
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -67,7 +67,6 @@ func New(config Config) *Dispatcher {
 var (
 	errReplaced = status.Error(codes.Aborted, "another session of this host has begun")
 	errLease    = status.Error(codes.DeadlineExceeded, "nothing was heard within the lease")
-	errRemoved  = status.Error(codes.NotFound, "this host was deleted")
 )
 
 // Session serves one registration of an agent until either side ends it.
@@ -77,12 +76,16 @@ func (d *Dispatcher) Session(stream agentv1.AgentService_SessionServer) error {
 	if err != nil {
 		return err
 	}
+	// The host may have been deleted while its Hello was awaited.
+	if _, err := auth.Admitted(stream.Context(), d.store.View()); err != nil {
+		return err
+	}
 	s := newSession(d, host, hello, stream)
 	defer s.cancel(nil)
 	d.begin(s)
 	defer d.end(s)
 	s.log.Info("session begins", "agent_version", hello.GetAgentVersion(), "generation", hello.GetGeneration(), "held", len(hello.GetHeld()))
-	err = s.run()
+	err = s.serve()
 	s.log.Info("session ended", "reason", reason(err))
 	return err
 }
@@ -153,7 +156,7 @@ func (d *Dispatcher) end(s *session) {
 	d.observed.End(s.host, s.id)
 	for _, sub := range d.subscriptions {
 		if sub.session == s {
-			sub.fail(errSession)
+			sub.fail(fmt.Errorf("%w: the session of the host has ended", ErrBroken))
 		}
 	}
 	d.wake()
@@ -171,8 +174,6 @@ func (d *Dispatcher) Connected(host string) (bool, <-chan struct{}) {
 	defer d.mu.Unlock()
 	return d.sessions[host] != nil, d.changed
 }
-
-var errSession = errors.New("the session of the host has ended")
 
 // causeOf gives why a context was ended, as a status.
 func causeOf(ctx context.Context) error {

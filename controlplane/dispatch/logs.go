@@ -24,8 +24,12 @@ const window = 256 << 10
 // openLimit is how long an agent may take to open a subscription.
 const openLimit = 10 * time.Second
 
-// ErrNoSession says that a host cannot be asked now.
-var ErrNoSession = errors.New("the host has no session")
+var (
+	// ErrNoSession says that a host cannot be asked now.
+	ErrNoSession = errors.New("the host has no session")
+	// ErrBroken says that an answer broke off on the way: the host can be asked again.
+	ErrBroken = errors.New("the answer broke off")
+)
 
 // Subscription is one question to one host for lines.
 type Subscription struct {
@@ -182,7 +186,7 @@ func (p *publisher) abandon(id string) {
 	signal(p.changed)
 }
 
-// PublishLogs takes the lines of a host's subscriptions until the agent ends the stream.
+// PublishLogs takes the lines of a host's subscriptions until the agent ends the stream or may no longer be here.
 func (d *Dispatcher) PublishLogs(stream agentv1.AgentService_PublishLogsServer) error {
 	host := auth.Host(stream.Context())
 	p := &publisher{credits: map[string]int64{}, cancels: map[string]bool{}, changed: make(chan struct{}, 1)}
@@ -190,7 +194,12 @@ func (d *Dispatcher) PublishLogs(stream agentv1.AgentService_PublishLogsServer) 
 	received := make(chan error, 1)
 	go func() { received <- d.publish(stream, host, p) }()
 	for {
+		view := d.store.View()
+		if _, err := auth.Admitted(stream.Context(), view); err != nil {
+			return err
+		}
 		select {
+		case <-view.Next():
 		case err := <-received:
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -250,7 +259,7 @@ func (d *Dispatcher) abandoned(p *publisher) {
 		lost := sub.publish == p
 		sub.mu.Unlock()
 		if lost {
-			sub.fail(errors.New("the stream of lines broke"))
+			sub.fail(fmt.Errorf("%w: the stream of lines has ended", ErrBroken))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/ancora-fleet/ancora/controlplane/assign"
+	"github.com/ancora-fleet/ancora/controlplane/auth"
 	"github.com/ancora-fleet/ancora/controlplane/store"
 	agentv1 "github.com/ancora-fleet/ancora/proto/ancora/agent/v1"
 )
@@ -18,7 +19,7 @@ import (
 // queued is how many messages for an agent may wait beside its manifest.
 const queued = 256
 
-// session is one registration. Its run is the only one that sends.
+// session is one registration. Its run is the only one that sends, its receive the only one that hears.
 type session struct {
 	dispatcher *Dispatcher
 	host, id   string
@@ -28,7 +29,7 @@ type session struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	heard  chan struct{}                 // something came
+	lease  *time.Timer                   // ends it when nothing is heard
 	echo   chan struct{}                 // a heartbeat came
 	took   chan int64                    // a manifest of this generation was taken
 	out    chan *agentv1.SessionResponse // subscriptions
@@ -41,10 +42,11 @@ type session struct {
 func newSession(d *Dispatcher, host string, hello *agentv1.Hello, stream agentv1.AgentService_SessionServer) *session {
 	s := &session{
 		dispatcher: d, host: host, id: rand.Text(), hello: hello, stream: stream, log: d.log.With("host", host),
-		heard: make(chan struct{}, 1), echo: make(chan struct{}, 1), took: make(chan int64, 16),
-		out: make(chan *agentv1.SessionResponse, queued), held: map[string]bool{},
+		echo: make(chan struct{}, 1), took: make(chan int64, 16), out: make(chan *agentv1.SessionResponse, queued),
+		held: map[string]bool{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(stream.Context())
+	s.lease = time.AfterFunc(d.lease, func() { s.cancel(errLease) })
 	for _, h := range hello.GetHeld() {
 		s.held[string(h.GetDigest())] = true
 	}
@@ -54,7 +56,32 @@ func newSession(d *Dispatcher, host string, hello *agentv1.Hello, stream agentv1
 	return s
 }
 
-// run talks with the agent until its lease or the stream ends.
+// serve returns when the lease ends, the agent leaves, or may no longer be here. That ends the stream, and so also a send
+// that waits for an agent which reads nothing: it must hold up neither the lease nor the removal of a host.
+func (s *session) serve() error {
+	defer s.lease.Stop()
+	ended := make(chan error, 2)
+	go func() { ended <- s.run() }()
+	go func() { ended <- s.receive() }()
+	for {
+		view := s.dispatcher.store.View()
+		if _, err := auth.Admitted(s.ctx, view); err != nil {
+			return err
+		}
+		select {
+		case <-view.Next():
+		case err := <-ended:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		case <-s.ctx.Done():
+			return causeOf(s.ctx)
+		}
+	}
+}
+
+// run says to the agent what there is to say.
 func (s *session) run() error {
 	d := s.dispatcher
 	welcome := &agentv1.Welcome{
@@ -63,29 +90,23 @@ func (s *session) run() error {
 	if err := s.send(&agentv1.SessionResponse{Message: &agentv1.SessionResponse_Welcome{Welcome: welcome}}); err != nil {
 		return err
 	}
-	received := make(chan error, 1)
-	go func() { received <- s.receive() }()
-	lease := time.NewTimer(d.lease)
-	defer lease.Stop()
 	for {
 		view := d.store.View()
-		if view.Hosts[s.host] == nil {
-			return errRemoved
+		// Never an empty manifest for a host that is gone.
+		if _, err := auth.Admitted(s.ctx, view); err != nil {
+			return err
 		}
 		if err := s.assign(view); err != nil {
 			return err
 		}
-		if err := s.wait(view, lease, received); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
+		if err := s.wait(view); err != nil {
 			return err
 		}
 	}
 }
 
 // wait returns when the manifest may have to be sent again.
-func (s *session) wait(view *store.View, lease *time.Timer, received <-chan error) error {
+func (s *session) wait(view *store.View) error {
 	for {
 		select {
 		case <-view.Next():
@@ -93,9 +114,6 @@ func (s *session) wait(view *store.View, lease *time.Timer, received <-chan erro
 		case generation := <-s.took:
 			s.applied = max(s.applied, generation)
 			return nil
-		case <-s.heard:
-			lease.Reset(s.dispatcher.lease)
-			s.dispatcher.observed.Touch(s.host, s.id, time.Now())
 		case <-s.echo:
 			if err := s.send(&agentv1.SessionResponse{Message: &agentv1.SessionResponse_Heartbeat{Heartbeat: &agentv1.Heartbeat{}}}); err != nil {
 				return err
@@ -104,10 +122,6 @@ func (s *session) wait(view *store.View, lease *time.Timer, received <-chan erro
 			if err := s.send(m); err != nil {
 				return err
 			}
-		case <-lease.C:
-			return errLease
-		case err := <-received:
-			return err
 		case <-s.ctx.Done():
 			return causeOf(s.ctx)
 		}
@@ -151,7 +165,8 @@ func (s *session) receive() error {
 		if err != nil {
 			return err
 		}
-		signal(s.heard)
+		s.lease.Reset(s.dispatcher.lease)
+		s.dispatcher.observed.Touch(s.host, s.id, time.Now())
 		s.take(m)
 	}
 }
