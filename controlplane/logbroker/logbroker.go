@@ -4,15 +4,10 @@ package logbroker
 
 import (
 	"context"
-	"errors"
-	"io"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/ancora-fleet/ancora/controlplane/dispatch"
 	"github.com/ancora-fleet/ancora/controlplane/selector"
@@ -20,9 +15,6 @@ import (
 	controlv1 "github.com/ancora-fleet/ancora/proto/ancora/control/v1"
 	typesv1 "github.com/ancora-fleet/ancora/proto/ancora/types/v1"
 )
-
-// askAgain is the pause before a host whose answer broke is asked again.
-const askAgain = 200 * time.Millisecond
 
 // Config is for New.
 type Config struct {
@@ -60,7 +52,7 @@ func (b *Broker) Stream(ctx context.Context, request *controlv1.StreamLogsReques
 	out := &outlet{send: send, cancel: cancel}
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	started := map[string]context.CancelFunc{}
+	followers := map[string]*follower{}
 	for {
 		view := b.store.View()
 		wanted, err := b.wanted(view, request)
@@ -68,17 +60,19 @@ func (b *Broker) Stream(ctx context.Context, request *controlv1.StreamLogsReques
 			return err
 		}
 		for _, host := range wanted {
-			if started[host] == nil {
-				hostCtx, stop := context.WithCancel(ctx)
-				started[host] = stop
-				f := &follower{broker: b, host: host, query: request.GetQuery(), out: out, began: time.Now()}
-				asking.Go(func() { f.run(hostCtx) })
+			f := followers[host]
+			if f == nil {
+				f = newFollower(b, host, request.GetQuery(), out)
+				followers[host] = f
+			}
+			if f.stop == nil {
+				f.start(ctx, &asking)
 			}
 		}
-		for host, stop := range started {
-			if !slices.Contains(wanted, host) {
-				stop()
-				delete(started, host)
+		for host, f := range followers {
+			if f.stop != nil && !slices.Contains(wanted, host) {
+				f.stop() // kept: it goes on from where it is when the host is wanted again
+				f.stop = nil
 			}
 		}
 		if !request.GetQuery().GetFollow() {
@@ -129,91 +123,4 @@ func (o *outlet) put(m *controlv1.StreamLogsResponse) {
 	if err := o.send(m); err != nil {
 		o.cancel(err)
 	}
-}
-
-// follower asks one host, again and again when its answer breaks.
-type follower struct {
-	broker *Broker
-	host   string
-	query  *typesv1.LogQuery
-	out    *outlet
-	began  time.Time
-	// cursors are the places reached, the newest of each application; asked says that lines may have been sent.
-	cursors map[string]string
-	asked   bool
-}
-
-func (f *follower) run(ctx context.Context) {
-	f.cursors = map[string]string{}
-	away := false
-	for ctx.Err() == nil {
-		connected, changed := f.broker.hosts.Connected(f.host)
-		if !connected {
-			if !away {
-				f.out.host(f.host, controlv1.LogHostState_LOG_HOST_STATE_UNREACHABLE, "it has no session")
-				away = true
-			}
-			if !f.query.GetFollow() {
-				return
-			}
-			select {
-			case <-changed:
-			case <-ctx.Done():
-			}
-			continue
-		}
-		away = false
-		err := f.ask(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
-			f.out.host(f.host, controlv1.LogHostState_LOG_HOST_STATE_ENDED, "")
-			return
-		case err != nil && !f.query.GetFollow() && ctx.Err() == nil:
-			f.out.host(f.host, controlv1.LogHostState_LOG_HOST_STATE_UNREACHABLE, err.Error())
-			return
-		}
-		select {
-		case <-time.After(askAgain):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// ask sends what one subscription gives; io.EOF says that this is all.
-func (f *follower) ask(ctx context.Context) error {
-	sub, err := f.broker.hosts.Subscribe(f.host, f.next())
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	if !f.asked {
-		f.out.host(f.host, controlv1.LogHostState_LOG_HOST_STATE_STREAMING, "")
-	}
-	f.asked = true
-	for {
-		block, err := sub.Next(ctx)
-		if err != nil {
-			return err
-		}
-		f.cursors[block.GetApplication()] = block.GetCursor()
-		f.out.block(block)
-	}
-}
-
-// next is the question: the operator's first, later from where the last answer broke.
-func (f *follower) next() *typesv1.LogQuery {
-	if !f.asked {
-		return f.query
-	}
-	q := proto.CloneOf(f.query)
-	q.Tail = nil
-	if len(f.cursors) > 0 {
-		q.Cursors = nil
-		for _, cursor := range f.cursors {
-			q.Cursors = append(q.Cursors, cursor)
-		}
-	} else if len(q.GetCursors()) == 0 && (q.SinceTime == nil || q.SinceTime.AsTime().Before(f.began)) && f.query.Tail != nil {
-		q.SinceTime = timestamppb.New(f.began)
-	}
-	return q
 }
