@@ -71,7 +71,7 @@ func New(config Config) (*Agent, error) {
 	if a.identity, err = identity.Load(IdentityDir(config.DataDir)); err != nil {
 		return nil, err
 	}
-	if a.ports, err = openPorts(config.DataDir); err != nil {
+	if a.ports, err = openPorts(config.DataDir, config.Logger); err != nil {
 		return nil, err
 	}
 	policy, err := a.readPolicy()

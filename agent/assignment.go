@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -131,19 +132,32 @@ func (a *assignments) Manifest(m *agentv1.Manifest) *agentv1.ManifestResult {
 		a.log.Warn("old documents not removed", "error", err)
 	}
 	a.index = next
+	a.forgetBad()
 	result.FollowedStoreId = next.StoreID
 	a.apply()
 	return result
 }
 
+// forgetBad forgets of bad documents those that nothing names any more.
+func (a *assignments) forgetBad() {
+	named := map[string]bool{}
+	for _, s := range a.index.Sites {
+		named[s.Digest] = true
+	}
+	for _, n := range a.index.Notices {
+		named[n.Digest] = true
+	}
+	maps.DeleteFunc(a.bad, func(digest, _ string) bool { return !named[digest] })
+}
+
 // refusal says why a manifest is not taken (D5); empty: it is.
 func refusal(index *lastgood.Index, m *agentv1.Manifest) string {
+	if m.GetOperatorConfirmed() {
+		return "" // also an older one: a store that was restored counts on from its backup
+	}
 	same := index.StoreID == "" || index.StoreID == m.GetStoreId()
 	if same && m.GetGeneration() < index.Generation {
 		return fmt.Sprintf("generation %d is older than %d, which this host has", m.GetGeneration(), index.Generation)
-	}
-	if m.GetOperatorConfirmed() {
-		return ""
 	}
 	if !same {
 		return fmt.Sprintf("it comes from store %s, this host follows %s: a controller whose store was lost or restored must not stop a fleet; apply with --yes what this host should run", m.GetStoreId(), index.StoreID)

@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net"
@@ -65,16 +66,21 @@ type ports struct {
 	asked map[string]string // address by name, as the policy says
 }
 
-func openPorts(dataDir string) (*ports, error) {
+// openPorts reads what was kept. A damaged file costs the ports, not the start.
+func openPorts(dataDir string, log hclog.Logger) (*ports, error) {
 	p := &ports{path: filepath.Join(dataDir, "listeners.json"), known: map[string]string{}, asked: map[string]string{}}
 	data, err := os.ReadFile(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &p.known)
+	if err != nil {
+		return nil, fmt.Errorf("chosen ports: %w", err)
 	}
-	return p, err
+	if err := json.Unmarshal(data, &p.known); err != nil || p.known == nil {
+		log.Warn("chosen ports are lost", "path", p.path, "error", err)
+		p.known = map[string]string{}
+	}
+	return p, nil
 }
 
 // settle puts the known ports in place of 0.
