@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,6 +38,9 @@ type session struct {
 	held    map[string]bool // digests of documents the agent has
 	applied int64           // generation of the manifest it applied last, of this store
 	sent    *agentv1.Manifest
+
+	mu     sync.Mutex
+	asking int64 // generation of the manifest sent last, or about to be
 }
 
 func newSession(d *Dispatcher, host string, hello *agentv1.Hello, stream agentv1.AgentService_SessionServer) *session {
@@ -144,6 +148,7 @@ func (s *session) assign(view *store.View) error {
 			return err
 		}
 	}
+	s.asks(a.Manifest.GetGeneration())
 	if err := s.send(&agentv1.SessionResponse{Message: &agentv1.SessionResponse_Manifest{Manifest: a.Manifest}}); err != nil {
 		return err
 	}
@@ -153,9 +158,16 @@ func (s *session) assign(view *store.View) error {
 		s.held[string(document.GetDigest())] = true
 	}
 	s.sent = a.Manifest
-	s.dispatcher.observed.SetGeneration(s.host, s.id, a.Manifest.GetGeneration())
 	s.log.Debug("manifest sent", "generation", a.Manifest.GetGeneration(), "sites", len(a.Manifest.GetSites()), "notices", len(a.Manifest.GetNotices()))
 	return nil
+}
+
+// asks notes which manifest is answered from now on, before it is sent: its answer may come at once.
+func (s *session) asks(generation int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asking = generation
+	s.dispatcher.observed.SetGeneration(s.host, s.id, generation)
 }
 
 // receive takes what the agent says until its stream ends.
@@ -193,7 +205,11 @@ func (s *session) take(m *agentv1.SessionRequest) {
 }
 
 func (s *session) manifestResult(r *agentv1.ManifestResult) {
-	s.dispatcher.observed.SetManifestResult(s.host, s.id, r)
+	s.mu.Lock()
+	if r.GetGeneration() >= s.asking { // what it says of an earlier one is past
+		s.dispatcher.observed.SetManifestResult(s.host, s.id, r)
+	}
+	s.mu.Unlock()
 	if r.GetRefusal() != "" {
 		s.log.Warn("manifest refused", "generation", r.GetGeneration(), "reason", r.GetRefusal())
 		return

@@ -109,13 +109,20 @@ func TestReports(t *testing.T) {
 	s.Send(&agentv1.SessionRequest{Message: &agentv1.SessionRequest_InstanceReport{InstanceReport: &agentv1.InstanceReport{
 		Complete: true, Instances: []*typesv1.InstanceStatus{{Host: "another", Site: "shop", Pid: 7}},
 	}}})
-	s.Send(&agentv1.SessionRequest{Message: &agentv1.SessionRequest_ManifestResult{ManifestResult: &agentv1.ManifestResult{
-		Refusal: "it follows another store", FollowedStoreId: "other",
-	}}})
+	m, _ := s.Manifest()
+	refuse := func(generation int64, why string) {
+		s.Send(&agentv1.SessionRequest{Message: &agentv1.SessionRequest_ManifestResult{ManifestResult: &agentv1.ManifestResult{
+			Generation: generation, Refusal: why, FollowedStoreId: "other",
+		}}})
+	}
+	refuse(m.GetGeneration(), "it follows another store")
+	refuse(m.GetGeneration()-1, "said of an earlier one")
+	s.Send(&agentv1.SessionRequest{Message: &agentv1.SessionRequest_SiteStatus{SiteStatus: &typesv1.SiteStatus{Site: "last"}}})
 	l.Eventually("all is told", func(o *store.Observed) bool {
 		site, instances, host := o.SiteStatus("web1", "shop"), o.Instances("web1", "shop"), o.Host("web1")
 		return site.GetReason() == "no folder" && site.GetHost() == "web1" &&
 			len(instances) == 1 && instances[0].GetPid() == 7 && instances[0].GetHost() == "web1" &&
+			o.SiteStatus("web1", "last") != nil &&
 			host.Refusal == "it follows another store" && host.FollowedStoreID == "other" && host.Session.Facts.GetArch() == "amd64"
 	})
 }
@@ -189,10 +196,7 @@ func TestARemovedHostIsSentAway(t *testing.T) {
 	agent := l.Host("web1", nil)
 	s := agent.Session(&agentv1.Hello{})
 	s.Manifest()
-	lines, err := agent.Client().PublishLogs(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lines := agent.Lines()
 	l.Update(func(tx *store.Tx) { tx.DeleteHost(tx.View.Hosts["web1"]) })
 	for {
 		m, err := s.Recv()
