@@ -74,6 +74,15 @@ func TestDotnetPushed(t *testing.T) {
 			t.Errorf("%s: notes in\n%s", form, out)
 		}
 	}
+	// It is stopped by the request that the module sends, which it takes with 202.
+	f.Must("recycle", "probe")
+	f.Get("web1", "probe", "/")
+	lab.Eventually(t, func() string {
+		if out := f.Must("logs", "probe", "--stream", "event"); !strings.Contains(out, "[1006]") || !strings.Contains(out, "202") || !strings.Contains(out, "[1030]") {
+			return out
+		}
+		return ""
+	})
 }
 
 // who is what the application sees of a request.

@@ -16,6 +16,9 @@ func TestFleetPlacement(t *testing.T) {
 	f.Join("web1", "role=web")
 	f.Join("web2", "role=web")
 	f.Join("db1", "role=db")
+	if out := f.Must("apply", "-f", lab.Root()+"/deploy/sites", "--dry-run"); strings.Count(out, "would change") != 3 {
+		t.Errorf("the example files: %s", out)
+	}
 	out := f.Must("apply", "-f", f.Site("shop", "role=web"), "--wait")
 	if !strings.Contains(out, "web1  IDLE") || !strings.Contains(out, "web2  IDLE") || strings.Contains(out, "db1") || !strings.Contains(out, "2 of 2 hosts good") {
 		t.Errorf("apply says:\n%s", out)
