@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -262,7 +261,7 @@ func (l *lab) eventually(name string, status int, text string) {
 		}
 		select {
 		case <-deadline:
-			l.Fatal(fmt.Sprintf("%s answers %d %q, not %d %q", name, code, body, status, text))
+			l.Fatalf("%s answers %d %q, not %d %q", name, code, body, status, text)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
