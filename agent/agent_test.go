@@ -99,6 +99,16 @@ func TestRefused(t *testing.T) {
 	}
 	l.eventually("c", 200, "c two")
 	l.answers("b", 200, "b one")
+	if !strings.Contains(l.log.String(), "document not kept: name=c") {
+		t.Error("a document that is not what its digest says is not told")
+	}
+	l.stop(syscall.SIGTERM)
+	l.start()
+	l.eventually("b", 200, "b one")
+	s = l.welcome()
+	if st := l.phase(s, "b", 2, rejected); !strings.Contains(st.GetReason(), "does not know: a field of Site") {
+		t.Errorf("after a restart: %v", st)
+	}
 	// An operator says yes: to fewer sites, and to another store.
 	l.taken(s, &agentv1.Manifest{StoreId: "other", Generation: 1, OperatorConfirmed: true, Sites: all[:1]})
 	l.eventually("c", 404, "")

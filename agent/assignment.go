@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -29,8 +28,6 @@ type assignments struct {
 
 	mu    sync.Mutex
 	index lastgood.Index
-	// bad says of documents that cannot be used why, by digest.
-	bad map[string]string
 	// unusable says of wanted sites and notices why they cannot be handed to the data plane.
 	unusableSites, unusableNotices map[string]string
 }
@@ -40,7 +37,7 @@ func newAssignments(store *lastgood.Store, server *dataplane.Server, log hclog.L
 	if err != nil {
 		return nil, err
 	}
-	return &assignments{store: store, server: server, log: log, index: index, bad: map[string]string{}}, nil
+	return &assignments{store: store, server: server, log: log, index: index}, nil
 }
 
 // restore applies what is on disk.
@@ -69,8 +66,8 @@ func (a *assignments) Held() (storeID string, generation int64, held []*agentv1.
 	return a.index.StoreID, a.index.Generation, held
 }
 
-// Document keeps a document. One that this version does not understand is remembered as that: the site that needs it is
-// rejected, and it will be sent again.
+// Document keeps a document. One that this version does not understand is kept as well: the site or notice that needs it
+// says why it cannot be used, after a restart too, and a later version may.
 func (a *assignments) Document(d *agentv1.Document) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,25 +75,7 @@ func (a *assignments) Document(d *agentv1.Document) error {
 	if !bytes.Equal(sum[:], d.GetDigest()) {
 		return errors.New("its content is not what its digest says")
 	}
-	digest := hex.EncodeToString(sum[:])
-	if err := understood(d); err != nil {
-		a.bad[digest] = err.Error()
-		return nil
-	}
-	delete(a.bad, digest)
-	return a.store.Put(digest, d.GetContent())
-}
-
-func understood(d *agentv1.Document) error {
-	switch d.GetKind() {
-	case agentv1.DocumentKind_DOCUMENT_KIND_SITE:
-		_, err := siteOf(d.GetContent())
-		return err
-	case agentv1.DocumentKind_DOCUMENT_KIND_NOTICE:
-		_, err := wire.ParseNoticeDocument(d.GetContent())
-		return err
-	}
-	return fmt.Errorf("documents of kind %d are not known to this version", d.GetKind())
+	return a.store.Put(hex.EncodeToString(sum[:]), d.GetContent())
 }
 
 func siteOf(content []byte) (*site.Site, error) {
@@ -132,22 +111,9 @@ func (a *assignments) Manifest(m *agentv1.Manifest) *agentv1.ManifestResult {
 		a.log.Warn("old documents not removed", "error", err)
 	}
 	a.index = next
-	a.forgetBad()
 	result.FollowedStoreId = next.StoreID
 	a.apply()
 	return result
-}
-
-// forgetBad forgets of bad documents those that nothing names any more.
-func (a *assignments) forgetBad() {
-	named := map[string]bool{}
-	for _, s := range a.index.Sites {
-		named[s.Digest] = true
-	}
-	for _, n := range a.index.Notices {
-		named[n.Digest] = true
-	}
-	maps.DeleteFunc(a.bad, func(digest, _ string) bool { return !named[digest] })
 }
 
 // refusal says why a manifest is not taken (D5); empty: it is.
@@ -231,9 +197,6 @@ func (a *assignments) apply() {
 }
 
 func (a *assignments) site(digest string) (*site.Site, error) {
-	if reason := a.bad[digest]; reason != "" {
-		return nil, errors.New(reason)
-	}
 	content, err := a.store.Get(digest)
 	if err != nil {
 		return nil, errors.New("its document is not here")
@@ -242,9 +205,6 @@ func (a *assignments) site(digest string) (*site.Site, error) {
 }
 
 func (a *assignments) notice(n lastgood.Notice) (offline.Notice, error) {
-	if reason := a.bad[n.Digest]; reason != "" {
-		return offline.Notice{}, errors.New(reason)
-	}
 	content, err := a.store.Get(n.Digest)
 	if err != nil {
 		return offline.Notice{}, errors.New("its document is not here")
