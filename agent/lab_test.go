@@ -79,10 +79,10 @@ func newLab(t *testing.T) *lab {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	_ = os.Chmod(dir, 0o755)
 	l := &lab{T: t, dir: dir, data: filepath.Join(dir, "data"), policy: filepath.Join(dir, "agent.yaml"), controller: scripted.New(t), log: &output{}}
-	l.controller.Enroll = func(_ context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
+	l.controller.OnEnroll(func(_ context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
 		der, err := l.controller.Sign(m.GetCsr(), m.GetHost())
 		return &agentv1.EnrollResponse{Certificate: der, CaRoots: [][]byte{l.controller.CA()}, Host: m.GetHost()}, err
-	}
+	})
 	join := []string{
 		"join", l.controller.Address, "--token", l.controller.Token("secret"), "--name", "web1", "--data", l.data, "--policy", l.policy,
 		"--listen", "http=127.0.0.1:0", "--root", filepath.Join(dir, "apps"),

@@ -47,11 +47,11 @@ func (a *asked) note(t *testing.T, m *agentv1.EnrollRequest) {
 // gives makes a controller that certifies who asks, under a name of its own choice.
 func gives(t *testing.T, c *scripted.Controller, name string) *asked {
 	a := &asked{}
-	c.Enroll = func(_ context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
+	c.OnEnroll(func(_ context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
 		a.note(t, m)
 		der, err := c.Sign(m.GetCsr(), name)
 		return &agentv1.EnrollResponse{Certificate: der, CaRoots: [][]byte{c.CA()}, Host: name}, err
-	}
+	})
 	return a
 }
 
@@ -120,11 +120,11 @@ func introduces(t *testing.T, c *scripted.Controller, config *tls.Config) string
 func TestEnrollAgain(t *testing.T) {
 	c := scripted.New(t)
 	a := gives(t, c, "web1")
-	answer := c.Enroll
-	c.Enroll = func(ctx context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
+	answer := c.Enroller()
+	c.OnEnroll(func(ctx context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
 		_, _ = answer(ctx, m)
 		return nil, status.Error(codes.Unavailable, "the answer is lost")
-	}
+	})
 	j := identity.Join{Address: c.Address, Token: c.Token("secret"), Name: "web1", Dir: t.TempDir()}
 	if _, err := identity.Enroll(t.Context(), j); err == nil || !strings.Contains(err.Error(), "the answer is lost") {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestEnrollAgain(t *testing.T) {
 	if _, err := identity.Load(j.Dir); !errors.Is(err, identity.ErrNotJoined) {
 		t.Errorf("half a join is an identity: %v", err)
 	}
-	c.Enroll = answer
+	c.OnEnroll(answer)
 	for range 2 {
 		if _, err := identity.Enroll(t.Context(), j); err != nil {
 			t.Fatal(err)
@@ -181,13 +181,13 @@ func TestEnrollRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			called := false
-			c.Enroll = func(ctx context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
+			c.OnEnroll(func(ctx context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
 				called = true
 				if s.enroll == nil {
 					return nil, errors.New("it must not be asked")
 				}
 				return s.enroll(ctx, m)
-			}
+			})
 			dir := t.TempDir()
 			_, err := identity.Enroll(t.Context(), identity.Join{Address: c.Address, Token: s.token, Name: "web1", Dir: dir})
 			if err == nil || !strings.Contains(err.Error(), s.want) {

@@ -31,15 +31,23 @@ const Patience = 20 * time.Second
 // Controller is a listener and its CA.
 type Controller struct {
 	Address string
-	// Enroll answers those who join; set it before anyone does.
-	Enroll func(context.Context, *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error)
 
+	enroll   atomic.Pointer[Enroller]
 	key      *ecdsa.PrivateKey
 	ca       *x509.Certificate
 	sessions chan *Session
 	lines    chan *Lines
 	sockets  *sockets
 }
+
+// Enroller answers those who join.
+type Enroller func(context.Context, *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error)
+
+// OnEnroll says who answers those who join; nobody does before.
+func (c *Controller) OnEnroll(f Enroller) { c.enroll.Store(&f) }
+
+// Enroller gives who answers now.
+func (c *Controller) Enroller() Enroller { return *c.enroll.Load() }
 
 // New serves until the test ends.
 func New(t *testing.T) *Controller {

@@ -169,8 +169,9 @@ type enrollmentService struct {
 }
 
 func (e enrollmentService) Enroll(ctx context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
-	if e.controller.Enroll == nil {
+	answer := e.controller.enroll.Load()
+	if answer == nil {
 		return nil, status.Error(codes.Unauthenticated, "nobody joins here")
 	}
-	return e.controller.Enroll(ctx, m)
+	return (*answer)(ctx, m)
 }
