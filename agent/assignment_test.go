@@ -27,8 +27,8 @@ func sites(n int) []lastgood.Site {
 	return all
 }
 
-// A manifest is refused when it is older, of another store, or empties the host; unless an operator confirmed it:
-// a store that was restored from a backup has lower generations.
+// A manifest is refused when it is older, of another store, or empties the host; unless an operator confirmed it. Nobody
+// confirms an older one of the same store.
 func TestRefusal(t *testing.T) {
 	for name, c := range map[string]struct {
 		store      string
@@ -41,7 +41,7 @@ func TestRefusal(t *testing.T) {
 		"the same again":                  {"a", 10, 3, 3, 0, false, ""},
 		"a newer one":                     {"a", 11, 3, 3, 2, false, ""},
 		"an older one":                    {"a", 9, 3, 3, 0, false, "generation 9 is older than 10"},
-		"an older one, confirmed":         {"a", 9, 3, 3, 0, true, ""},
+		"an older one, confirmed":         {"a", 9, 3, 3, 0, true, "generation 9 is older than 10"},
 		"another store":                   {"b", 99, 3, 3, 0, false, "it comes from store b, this host follows a"},
 		"another store, lower":            {"b", 1, 3, 3, 0, false, "it comes from store b, this host follows a"},
 		"another store, confirmed, lower": {"b", 1, 3, 0, 0, true, ""},
@@ -51,6 +51,7 @@ func TestRefusal(t *testing.T) {
 		"two of three go":                 {"a", 11, 3, 1, 0, false, "it takes 2 of 3 sites off this host"},
 		"two of three go for new ones":    {"a", 11, 3, 1, 5, false, "it takes 2 of 3 sites off this host"},
 		"two of three go, confirmed":      {"a", 11, 3, 1, 0, true, ""},
+		"all go for other ones":           {"a", 11, 4, 0, 4, false, "it takes 4 of 4 sites off this host"},
 		"two of four go":                  {"a", 11, 4, 2, 0, false, ""},
 		"three of four go":                {"a", 11, 4, 1, 0, false, "it takes 3 of 4 sites off this host"},
 		"three of five go":                {"a", 11, 5, 2, 0, false, "it takes 3 of 5 sites off this host"},

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +118,15 @@ func TestDamagedIndex(t *testing.T) {
 	}
 }
 
+// A torn index that never had a copy is an error that names it.
+func TestTornIndexAlone(t *testing.T) {
+	l := newLab(t)
+	l.write("index.json", "{")
+	if _, err := l.store.Load(); err == nil || !strings.Contains(err.Error(), "index.json") {
+		t.Errorf("a torn index is taken: %v", err)
+	}
+}
+
 // A document is given whole or not at all.
 func TestDocuments(t *testing.T) {
 	l := newLab(t)
@@ -155,6 +165,12 @@ func TestDocuments(t *testing.T) {
 func TestSweep(t *testing.T) {
 	l := newLab(t)
 	wanted, good, notice, old := l.put("wanted"), l.put("good"), l.put("notice"), l.put("old")
+	if err := l.store.Save(index(wanted, good, notice)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.store.Get(old); err != nil { // it may belong to a manifest that is still to come
+		t.Errorf("saving dropped a document: %v", err)
+	}
 	l.write("documents/."+old+".123", "hal")
 	if err := l.store.Sweep(index(wanted, good, notice)); err != nil {
 		t.Fatal(err)

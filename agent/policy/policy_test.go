@@ -122,6 +122,11 @@ func TestFormat(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if strings.Contains(name, "defaults") {
+				if got, err := Parse("agent.yaml", Format(p)); err != nil || got.AllowRoot || got.DefaultUser != "" {
+					t.Errorf("%+v %v", got, err)
+				}
+			}
 			want := p
 			if want.Roots == nil {
 				want.Roots, want.Listeners, want.H2C = DefaultRoots(), DefaultListeners(), map[string]bool{}
@@ -150,4 +155,18 @@ func TestLoad(t *testing.T) {
 	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+":1:9: ") {
 		t.Errorf("%v", err)
 	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"roots: [/srv]\nlisteners: {http: ':80'}\n", "", "---\n", "roots:\n", "users: &a [x]\nroots: *a\n", "listeners:\n  a: {address: ':1', protocols: [h2c]}\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		p, err := Parse("agent.yaml", content)
+		if err == nil && len(p.Roots) == 0 {
+			t.Error("a policy without roots allows everything")
+		}
+	})
 }
