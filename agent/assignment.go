@@ -118,12 +118,12 @@ func (a *assignments) Manifest(m *agentv1.Manifest) *agentv1.ManifestResult {
 
 // refusal says why a manifest is not taken (D5); empty: it is.
 func refusal(index *lastgood.Index, m *agentv1.Manifest) string {
+	if m.GetOperatorConfirmed() {
+		return "" // also an older one: a store that was restored counts on from its backup
+	}
 	same := index.StoreID == "" || index.StoreID == m.GetStoreId()
 	if same && m.GetGeneration() < index.Generation {
 		return fmt.Sprintf("generation %d is older than %d, which this host has", m.GetGeneration(), index.Generation)
-	}
-	if m.GetOperatorConfirmed() {
-		return ""
 	}
 	if !same {
 		return fmt.Sprintf("it comes from store %s, this host follows %s: a controller whose store was lost or restored must not stop a fleet; apply with --yes what this host should run", m.GetStoreId(), index.StoreID)
