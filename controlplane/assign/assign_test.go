@@ -47,6 +47,7 @@ func fleet(t *testing.T) *store.View {
 	update(func(tx *store.Tx) { site(tx, "shop", "role in (web)") })
 	update(func(tx *store.Tx) { tx.Recycle(tx.View.Sites["shop"], "") })
 	update(func(tx *store.Tx) { tx.Recycle(tx.View.Sites["shop"], "web1") })
+	update(func(tx *store.Tx) { tx.Recycle(tx.View.Sites["shop"], "web1") })
 	update(func(tx *store.Tx) { tx.PutNotice(&typesv1.OfflineNotice{Sites: []string{"shop"}}) })
 	update(func(tx *store.Tx) {
 		tx.PutNotice(&typesv1.OfflineNotice{
@@ -83,13 +84,13 @@ func TestBuild(t *testing.T) {
 	}{
 		{
 			name: "what is placed and meant", host: "web1", confirmed: true,
-			sites:     []site{{"blog", 1, 0}, {"shop", 2, 2}},
+			sites:     []site{{"blog", 1, 0}, {"shop", 2, 3}},
 			notices:   []notice{{"n-1", nil}, {"n-2", durationpb.New(time.Minute)}},
 			documents: []string{"n-1", "n-2", "blog", "shop"},
 		},
 		{
 			name: "a word is used up", host: "web1", applied: view.Confirmations["web1"].Revision,
-			sites:     []site{{"blog", 1, 0}, {"shop", 2, 2}},
+			sites:     []site{{"blog", 1, 0}, {"shop", 2, 3}},
 			notices:   []notice{{"n-1", nil}, {"n-2", durationpb.New(time.Minute)}},
 			documents: []string{"n-1", "n-2", "blog", "shop"},
 		},

@@ -25,7 +25,8 @@ import (
 	"github.com/ancora-fleet/ancora/proto/transport"
 )
 
-// Limit is how long anything in a test may take, also on a busy machine.
+// Limit is how long anything in a test may take, also on a busy machine. Streams of agents live twice as long, so that
+// their own end is never what a test sees.
 const Limit = 30 * time.Second
 
 // Lab is a controller's end.
@@ -150,7 +151,7 @@ func (a *Agent) Session(hello *agentv1.Hello) *Session {
 // Open opens a stream on which nothing has been said.
 func (a *Agent) Open() *Session {
 	a.lab.Helper()
-	ctx, cancel := context.WithTimeout(a.lab.Context(), Limit)
+	ctx, cancel := context.WithTimeout(a.lab.Context(), 2*Limit)
 	a.lab.Cleanup(cancel)
 	stream, err := a.Client().Session(ctx)
 	if err != nil {
@@ -245,7 +246,7 @@ type Lines struct {
 // Lines opens a stream of lines on a connection of its own.
 func (a *Agent) Lines() *Lines {
 	a.lab.Helper()
-	ctx, cancel := context.WithTimeout(a.lab.Context(), Limit)
+	ctx, cancel := context.WithTimeout(a.lab.Context(), 2*Limit)
 	a.lab.Cleanup(cancel)
 	stream, err := a.Client().PublishLogs(ctx)
 	if err != nil {
