@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	controlv1 "github.com/ancora-fleet/ancora/proto/ancora/control/v1"
 	typesv1 "github.com/ancora-fleet/ancora/proto/ancora/types/v1"
@@ -25,6 +26,7 @@ const (
 type logReader struct {
 	*program
 	options *logOptions
+	began   time.Time
 	// cursors are the places reached, of each application of each host.
 	cursors map[string]string
 	away    map[string]bool
@@ -45,7 +47,7 @@ type runKey struct {
 
 func newLogReader(p *program, o *logOptions) *logReader {
 	return &logReader{
-		program: p, options: o, cursors: map[string]string{}, away: map[string]bool{},
+		program: p, options: o, began: time.Now(), cursors: map[string]string{}, away: map[string]bool{},
 		holding: !o.follow || o.tail != 0, newest: map[runKey]time.Time{},
 	}
 }
@@ -133,12 +135,14 @@ func (r *logReader) message(m *controlv1.StreamLogsResponse) error {
 	return r.block(m.GetBlock())
 }
 
-// resume asks for what comes behind the last line of each host.
+// resume asks for what comes behind the last line of each host. An application of which nothing has come yet has no place:
+// of that all is wanted that was written since the last n lines were asked for.
 func (r *logReader) resume(request *controlv1.StreamLogsRequest) {
-	if len(r.cursors) == 0 {
-		return
+	q := request.Query
+	if q.Tail != nil && (q.SinceTime == nil || q.SinceTime.AsTime().Before(r.began)) {
+		q.SinceTime = timestamppb.New(r.began)
 	}
-	request.Query.Cursors, request.Query.Tail = nil, nil
+	q.Cursors, q.Tail = nil, nil
 	for _, cursor := range r.cursors {
 		request.Query.Cursors = append(request.Query.Cursors, cursor)
 	}

@@ -174,8 +174,14 @@ func TestLogsOnlyWhatComes(t *testing.T) {
 	}
 	request := &controlv1.StreamLogsRequest{Query: &typesv1.LogQuery{Tail: proto.Uint32(0)}}
 	r.resume(request)
-	if q := request.GetQuery(); q.Tail != nil || len(q.GetCursors()) != 1 || q.GetCursors()[0] != "web1now" {
+	if q := request.GetQuery(); q.Tail != nil || len(q.GetCursors()) != 1 || q.GetCursors()[0] != "web1now" || !q.GetSinceTime().AsTime().Equal(r.began) {
 		t.Errorf("after a loss: %v", q)
+	}
+	r, _, _ = reader(&logOptions{tail: 0, follow: true})
+	request = &controlv1.StreamLogsRequest{Query: &typesv1.LogQuery{Tail: proto.Uint32(0)}}
+	r.resume(request)
+	if q := request.GetQuery(); q.Tail != nil || !q.GetSinceTime().AsTime().Equal(r.began) {
+		t.Errorf("after a loss before the first line: %v", q)
 	}
 }
 
