@@ -77,7 +77,7 @@ func judge(t *testing.T, outcome map[string]string, narrow map[string]string, ve
 			t.Logf("%s deviates: %q (status %v)", v.ID, v.Dev, v.Status)
 		}
 	}
-	t.Logf("%d of %d cases conform", conform, len(outcome))
+	t.Logf("figure: %d of %d cases conform", conform, len(outcome))
 	if len(verdicts) != len(outcome) {
 		t.Errorf("%d verdicts of %d cases", len(verdicts), len(outcome))
 	}

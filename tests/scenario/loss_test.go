@@ -123,7 +123,7 @@ func TestLossOfTheController(t *testing.T) {
 		<-time.After(100 * time.Millisecond)
 	}
 	l.end(t)
-	t.Logf("%d requests without a controller", l.served.Load())
+	t.Logf("figure: %d requests without a controller", l.served.Load())
 	web3 := f.Hosts["web3"]
 	web3.Stop(t)
 	f.Run(web3)
@@ -145,7 +145,7 @@ func TestLossOfTheController(t *testing.T) {
 	if n := counter.bytes(); n < 2<<10 || n > 32<<10 {
 		t.Errorf("%d bytes crossed from the reconnect to the last status, want 2 KB to 32 KB", n)
 	} else {
-		t.Logf("%d bytes crossed from the reconnect to the last status", n)
+		t.Logf("figure: %d bytes crossed from the reconnect to the last status", n)
 	}
 	for name, h := range f.Hosts {
 		if now := siteProcess(t, h.Address, "shop"); now != pids[name] {

@@ -1,5 +1,5 @@
-// Command summary reads what `go test -json` writes: it prints the output of what failed, a line for each package, and every
-// skip with its reason. With -strict a skip that the file of -skips does not name is a failure: a test that did not run has
+// Command summary reads what `go test -json` writes: it prints the output of what failed, a line for each package, every
+// skip with its reason, and what tests log behind "figure: ". With -strict a skip that the file of -skips does not name is a failure: a test that did not run has
 // shown nothing.
 package main
 
@@ -69,6 +69,9 @@ func summarise(in io.Reader, out io.Writer, allowed map[string]bool, strict bool
 		switch e.Action {
 		case "output", "build-output":
 			output[key] = append(output[key], e.Output)
+			if _, text, ok := strings.Cut(e.Output, "figure: "); ok {
+				fmt.Fprintf(out, "      %s: %s\n", e.Test, strings.TrimSpace(text))
+			}
 		case "build-fail":
 			failed = append(failed, "build")
 			print(out, output[" "])

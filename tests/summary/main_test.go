@@ -21,6 +21,7 @@ func TestSummarise(t *testing.T) {
 		err     string
 	}{
 		"pass":         {in: pass, says: "ok    github.com/ancora-fleet/ancora/a"},
+		"figure":       {in: `{"Action":"output","Package":"a","Test":"TestZ","Output":"    z_test.go:1: figure: 7 of 7\n"}` + "\n" + pass, says: "TestZ: 7 of 7"},
 		"nothing":      {err: "no package was tested"},
 		"fail":         {in: pass + fail, says: "x_test.go:1: broken", err: "FAILED: b TestX"},
 		"skip":         {in: skip + pass, says: "skip  github.com/ancora-fleet/ancora/a TestY: no runtime"},
