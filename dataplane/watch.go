@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
 
 const (
@@ -62,19 +64,15 @@ type stamp struct {
 	time time.Time
 }
 
+// configStamp looks at the file that would be read.
 func configStamp(root string) stamp {
-	dir, err := os.Open(root)
+	file, err := webconfig.Find(root)
 	if err != nil {
 		return stamp{}
 	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	for _, name := range names {
-		if strings.EqualFold(name, "web.config") {
-			if info, err := os.Stat(filepath.Join(root, name)); err == nil {
-				return stamp{name, info.Size(), info.ModTime()}
-			}
-		}
+	info, err := os.Stat(file)
+	if err != nil {
+		return stamp{}
 	}
-	return stamp{}
+	return stamp{file, info.Size(), info.ModTime()}
 }
