@@ -20,7 +20,7 @@ const (
 type query = *typesv1.LogQuery
 
 // queryOf turns the question into the journal's.
-func queryOf(q query) (journal.Query, error) {
+func queryOf(q query) journal.Query {
 	wanted := journal.Query{
 		Site: q.GetSite(), Instance: q.GetInstance(), Follow: q.GetFollow(), Previous: int(q.GetPrevious()), Cursors: q.GetCursors(),
 	}
@@ -38,7 +38,7 @@ func queryOf(q query) (journal.Query, error) {
 		tail := int(q.GetTail())
 		wanted.Tail = &tail
 	}
-	return wanted, nil
+	return wanted
 }
 
 // builder gathers lines of one run.

@@ -280,10 +280,7 @@ func (s *subscription) answer(ctx context.Context, j *journal.Journal, to *line,
 	if err := to.send(&agentv1.PublishLogsRequest{SubscriptionId: s.id}); err != nil {
 		return err
 	}
-	wanted, err := queryOf(q)
-	if err == nil {
-		err = s.blocks(ctx, j, to, wanted)
-	}
+	err := s.blocks(ctx, j, to, queryOf(q))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -13,15 +13,10 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/ancora-fleet/ancora/dataplane/site"
-	"github.com/ancora-fleet/ancora/dataplane/sitefile"
 )
 
 // stopLimit is how long a program of dev may take to end before it is killed.
 const stopLimit = 20 * time.Second
-
-func siteFile(s *site.Site) []byte { return sitefile.Format(s) }
 
 // child is a program that dev runs.
 type child struct {

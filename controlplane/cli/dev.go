@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/sitefile"
 	"github.com/ancora-fleet/ancora/dataplane/wire"
 	controlv1 "github.com/ancora-fleet/ancora/proto/ancora/control/v1"
 )
@@ -238,7 +239,7 @@ func (f *fleet) applyDemo(ctx context.Context, c *client, demo, next string) err
 	s := demoSite(demo, f.options.path == "")
 	if next != "" {
 		for folder, root := range map[string]string{"demo.yaml": demo, "demo2.yaml": next} {
-			if err := os.WriteFile(filepath.Join(f.dir, folder), siteFile(demoSite(root, true)), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(f.dir, folder), sitefile.Format(demoSite(root, true)), 0o644); err != nil {
 				return err
 			}
 		}

@@ -32,7 +32,7 @@ func TestLookPath(t *testing.T) {
 // The demo's site files are good for apply, whatever its folder is called.
 func TestDemoSite(t *testing.T) {
 	for _, demo := range []bool{true, false} {
-		text := siteFile(demoSite("/tmp/it's: a #folder", demo))
+		text := sitefile.Format(demoSite("/tmp/it's: a #folder", demo))
 		sites, err := sitefile.Parse("demo.yaml", text)
 		if err != nil || len(sites) != 1 || sites[0].Applications[0].Root != "/tmp/it's: a #folder" || (len(sites[0].Applications[0].Command) > 0) != demo {
 			t.Errorf("%v\n%s", err, text)

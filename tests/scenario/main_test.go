@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,18 +74,9 @@ func instances(t *testing.T, data string) []int {
 	workers := lab.Marked(strings.TrimSpace(string(id)) + "/worker")
 	var pids []int
 	for _, pid := range lab.Marked(strings.TrimSpace(string(id)) + "/") {
-		if !contains(workers, pid) {
+		if !slices.Contains(workers, pid) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
-}
-
-func contains(all []int, one int) bool {
-	for _, n := range all {
-		if n == one {
-			return true
-		}
-	}
-	return false
 }

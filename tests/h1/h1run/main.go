@@ -1,4 +1,4 @@
-// h1run plays corpus.json against an HTTP/1.1 proxy whose upstream is this program's recording back end.
+// Command h1run plays corpus.json against an HTTP/1.1 proxy whose upstream is this program's recording back end.
 //
 //	h1run -proxy 127.0.0.1:8080 -backend 127.0.0.1:9000 -corpus corpus.json [-json out.json] [-only id,id] [-v]
 //
