@@ -89,6 +89,14 @@ readme: build ## execute the console blocks of the README
 figures: build ## measure what is promised: 5 runs, median and spread
 	@go run ./tests/figures $(BIN)
 
+.PHONY: bench
+bench: build ## compare CPU time per request with nginx, haproxy and caddy; needs wrk and nghttp2-client too
+	@go build -trimpath -o $(BIN)/ ./tests/bench && $(BIN)/bench $(BENCHFLAGS) $(BIN)
+
+.PHONY: bench-quick
+bench-quick: ## the most important workloads, in less than two minutes
+	@$(MAKE) -s bench BENCHFLAGS="-quick $(BENCHFLAGS)"
+
 .PHONY: mutants
 mutants: ## plant bugs and see that a named test fails for each
 	@go run ./tests/mutants

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// steadyResult is what the client with a fixed rate prints.
+type steadyResult struct {
+	Done, Errors      int
+	Elapsed, P50, P99 time.Duration
+}
+
+// steady sends requests at a fixed rate, whether answers come or not, and counts each answer's time from the moment at which
+// its request was due: a proxy that is late cannot slow the clock down. One thread, one epoll.
+//
+//	steady ADDRESS PATH CONNECTIONS RATE LENGTH
+func steady(args []string) error {
+	if len(args) != 5 {
+		return errors.New("usage: steady ADDRESS PATH CONNECTIONS RATE LENGTH")
+	}
+	conns, err1 := strconv.Atoi(args[2])
+	rate, err2 := strconv.Atoi(args[3])
+	length, err3 := time.ParseDuration(args[4])
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	debug.SetGCPercent(-1)
+	runtime.LockOSThread()
+	p := &pacer{interval: time.Second / time.Duration(rate), conns: map[int]*paced{}, took: make([]time.Duration, 0, 2*rate*int(length.Seconds()+2))}
+	p.request = []byte("GET " + args[1] + " HTTP/1.1\r\nHost: " + hostname + "\r\n")
+	for _, f := range fields {
+		p.request = append(append(p.request, f...), '\r', '\n')
+	}
+	p.request = append(p.request, '\r', '\n')
+	if err := p.dial(args[0], conns); err != nil {
+		return err
+	}
+	if err := p.run(length); err != nil {
+		return err
+	}
+	slices.Sort(p.took)
+	if len(p.took) == 0 {
+		return errors.New("no answers")
+	}
+	return json.NewEncoder(os.Stdout).Encode(steadyResult{Done: len(p.took), Errors: p.errors, Elapsed: p.elapsed,
+		P50: p.took[len(p.took)/2], P99: p.took[len(p.took)*99/100]})
+}
+
+type pacer struct {
+	epoll    int
+	interval time.Duration
+	request  []byte
+	conns    map[int]*paced
+	free     []*paced
+	due      []time.Time // requests that found no free connection
+	took     []time.Duration
+	errors   int
+	elapsed  time.Duration
+	buf      [64 << 10]byte
+}
+
+type paced struct {
+	fd   int
+	due  time.Time
+	left int // of the answer; -1: its head has not come whole
+	head []byte
+}
+
+func (p *pacer) dial(address string, n int) error {
+	var err error
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return err
+	}
+	for range n {
+		nc, err := net.Dial("tcp", address)
+		if err != nil {
+			return err
+		}
+		file, err := nc.(*net.TCPConn).File()
+		if err != nil {
+			return err
+		}
+		_ = nc.Close()
+		c := &paced{fd: int(file.Fd())}
+		runtime.SetFinalizer(file, nil)
+		if err := unix.SetNonblock(c.fd, true); err != nil {
+			return err
+		}
+		if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)}); err != nil {
+			return err
+		}
+		p.conns[c.fd] = c
+		p.free = append(p.free, c)
+	}
+	return nil
+}
+
+func (p *pacer) run(length time.Duration) error {
+	begin := time.Now()
+	next, end := begin, begin.Add(length)
+	patience := end.Add(5 * time.Second)
+	var events [256]unix.EpollEvent
+	for {
+		now := time.Now()
+		for !next.After(now) && next.Before(end) {
+			p.send(next)
+			next = next.Add(p.interval)
+		}
+		if !next.Before(end) && len(p.free) == len(p.conns) && len(p.due) == 0 {
+			break
+		}
+		if now.After(patience) {
+			p.errors += len(p.conns) - len(p.free) + len(p.due)
+			break
+		}
+		wait := unix.NsecToTimespec(int64(max(time.Until(next), 0)))
+		if !next.Before(end) {
+			wait = unix.NsecToTimespec(int64(10 * time.Millisecond))
+		}
+		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&wait)), 0, 0)
+		if errno != 0 && errno != unix.EINTR {
+			return errno
+		}
+		for _, e := range events[:max(int(n), 0)] {
+			if err := p.receive(p.conns[int(e.Fd)]); err != nil {
+				return err
+			}
+		}
+	}
+	p.elapsed = time.Since(begin)
+	return nil
+}
+
+func (p *pacer) send(due time.Time) {
+	if len(p.free) == 0 {
+		p.due = append(p.due, due)
+		return
+	}
+	c := p.free[0]
+	p.free = p.free[1:]
+	p.sendOn(c, due)
+}
+
+func (p *pacer) sendOn(c *paced, due time.Time) {
+	c.due, c.left = due, -1
+	if n, err := unix.Write(c.fd, p.request); err != nil || n != len(p.request) {
+		p.errors++
+	}
+}
+
+func (p *pacer) receive(c *paced) error {
+	n, err := unix.Read(c.fd, p.buf[:])
+	if err == unix.EAGAIN {
+		return nil
+	}
+	if err != nil || n == 0 {
+		return fmt.Errorf("connection closed: %w", errors.Join(err))
+	}
+	in := p.buf[:n]
+	if c.left < 0 {
+		c.head = append(c.head, in...)
+		end := bytes.Index(c.head, headEnd)
+		if end < 0 {
+			return nil
+		}
+		if !bytes.HasPrefix(c.head, []byte("HTTP/1.1 200")) {
+			p.errors++
+		}
+		c.left = bodyLength(c.head[:end+2]) - (len(c.head) - end - 4)
+		c.head = c.head[:0]
+	} else {
+		c.left -= n
+	}
+	if c.left > 0 {
+		return nil
+	}
+	p.took = append(p.took, time.Since(c.due))
+	if len(p.due) > 0 {
+		due := p.due[0]
+		p.due = p.due[1:]
+		p.sendOn(c, due)
+		return nil
+	}
+	p.free = append(p.free, c)
+	return nil
+}
