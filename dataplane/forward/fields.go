@@ -70,24 +70,37 @@ func appendLength(dst []byte, r *Request) []byte {
 	return append(dst, '\r', '\n')
 }
 
-// appendForwarded adds the client to what earlier proxies said, each in one field (FWD-4, FWD-5).
+// appendForwarded adds the client to what earlier proxies said, each in one field (FWD-4, FWD-5). Where a trusted proxy
+// has said it, nothing is added, and no Connection field takes it away.
 func appendForwarded(dst []byte, r *Request, nominates bool) []byte {
-	dst = appendList(dst, r, "X-Forwarded-For", nominates)
-	client := netip.AddrPortFrom(r.Client.Addr().Unmap().WithZone(""), r.Client.Port())
-	if client.IsValid() {
-		dst = client.AppendTo(dst)
+	dst = appendList(dst, r, "X-Forwarded-For", nominates && !r.ClientTold)
+	if r.ClientTold {
+		dst = dst[:len(dst)-len(", ")]
 	} else {
-		dst = append(dst, "unknown"...)
+		dst = appendClient(dst, r.Client)
 	}
 	dst = append(dst, '\r', '\n')
-	dst = appendList(dst, r, "X-Forwarded-Proto", nominates)
-	if r.Secure {
-		return append(dst, "https\r\n"...)
+	dst = appendList(dst, r, "X-Forwarded-Proto", nominates && !r.SchemeTold)
+	switch {
+	case r.SchemeTold:
+		dst = dst[:len(dst)-len(", ")]
+	case r.Secure:
+		dst = append(dst, "https"...)
+	default:
+		dst = append(dst, "http"...)
 	}
-	return append(dst, "http\r\n"...)
+	return append(dst, '\r', '\n')
 }
 
-// appendList begins a field with the values that the client's fields of this name have.
+func appendClient(dst []byte, client netip.AddrPort) []byte {
+	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
+	if !client.IsValid() {
+		return append(dst, "unknown"...)
+	}
+	return client.AppendTo(dst)
+}
+
+// appendList begins a field with the values that the client's fields of this name have, a comma after each.
 func appendList(dst []byte, r *Request, name string, nominates bool) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ':', ' ')

@@ -77,6 +77,37 @@ func TestForwardedAddress(t *testing.T) {
 	}
 }
 
+// What a trusted proxy has told is passed on as it is, in one field, whatever Connection says; what it has not is ours.
+func TestToldByProxy(t *testing.T) {
+	for _, tt := range []struct {
+		name, head     string
+		client, scheme bool
+		want           string
+	}{
+		{"both", "X-Forwarded-For: 6.6.6.6, 7.7.7.7:1\nx-forwarded-proto: http\nX-Forwarded-Proto: https\n", true, true,
+			"X-Forwarded-For: 6.6.6.6, 7.7.7.7:1\nX-Forwarded-Proto: http, https\n"},
+		{"client", "X-Forwarded-For: 6.6.6.6\nX-Forwarded-For: 7.7.7.7\n", true, false,
+			"X-Forwarded-For: 6.6.6.6, 7.7.7.7\nX-Forwarded-Proto: https\n"},
+		{"scheme", "X-Forwarded-For: nobody\nX-Forwarded-Proto: https\n", false, true,
+			"X-Forwarded-For: nobody, 192.0.2.1:4711\nX-Forwarded-Proto: https\n"},
+		{"nominated", "Connection: X-Forwarded-For, X-Forwarded-Proto\nX-Forwarded-For: 7.7.7.7\nX-Forwarded-Proto: https\n", true, true,
+			"X-Forwarded-For: 7.7.7.7\nX-Forwarded-Proto: https\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := parsed(crlf("GET / HTTP/1.1\nHost: x\n" + tt.head + "\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Secure, r.ClientTold, r.SchemeTold = true, tt.client, tt.scheme
+			head, _ := appendRequest(nil, r, &Options{})
+			want := "GET / HTTP/1.1\nHost: x\n" + tt.want + "\n"
+			if got := strings.ReplaceAll(string(head), "\r\n", "\n"); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
 func TestAnswerFields(t *testing.T) {
 	const token = "0123456789abcdef"
 	head := crlf("HTTP/1.1 200 OK\nServer: Kestrel\nDate: today\nTransfer-Encoding: chunked\nConnection: close, x-hop\nKeep-Alive: timeout=5\n" +

@@ -46,6 +46,9 @@ type Request struct {
 	// Client is where the connection comes from. Secure is set when it came over TLS.
 	Client netip.AddrPort
 	Secure bool
+	// ClientTold and SchemeTold say that Client and Secure are what a trusted proxy has said in X-Forwarded-For and
+	// X-Forwarded-Proto. Those fields pass on as they are then: they say it already.
+	ClientTold, SchemeTold bool
 
 	// Context ends when the client is gone. There is one per connection, so nothing is attached to it.
 	Context context.Context

@@ -46,8 +46,10 @@ type conn struct {
 	sock   *socket.Conn
 	client netip.AddrPort
 	local  []byte
-	ctx    context.Context // ends when the client is gone
-	leave  context.CancelCauseFunc
+	// trusted: the client is a proxy that is believed about who its own client is.
+	trusted bool
+	ctx     context.Context // ends when the client is gone
+	leave   context.CancelCauseFunc
 
 	mark   atomic.Uint64 // phase, and above it a number that grows with every change
 	reads  atomic.Uint32 // of bodies, odd while one waits
@@ -82,6 +84,7 @@ func (l *Listener) serve(nc net.Conn) {
 // decide is where it is settled who serves a connection, before one of its bytes is consumed: it reports false when
 // somebody else has the socket now. HTTP/2 is known by its first bytes; they are looked at only where it is allowed.
 func (l *Listener) decide(c *conn) (ours bool) {
+	c.trusted = l.trusts(c.client.Addr())
 	if l.h2 == nil {
 		return true
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,9 @@ type Options struct {
 	// StallLimit is how long a client may take for the next byte of its body, or to accept one of its answer.
 	// Default 60 s. It does not hold for WebSockets.
 	StallLimit time.Duration
+	// TrustedProxies are the networks whose connections are believed about the client: the last entry of X-Forwarded-For
+	// is its address, the last of X-Forwarded-Proto its scheme. Default: none.
+	TrustedProxies []netip.Prefix
 	// NotFound answers requests for which the table has no door. Default: a line of text with 404.
 	NotFound forward.Door
 	// Logger gets what an operator should know of the listener, nothing about requests. Default: none.

@@ -191,5 +191,8 @@ func (t *turn) prepare() error {
 	if h.Length != 0 || h.Upgrade {
 		t.req.Body = &t.body
 	}
+	if t.c.trusted {
+		believe(&t.req)
+	}
 	return nil
 }
