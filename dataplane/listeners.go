@@ -27,7 +27,7 @@ type listeners struct {
 
 type openListener struct {
 	wanted, address string
-	h2c             bool
+	edge            Edge
 	cancel          context.CancelFunc
 	serve           func() // nil once it is served
 }
@@ -51,7 +51,7 @@ func (l *listeners) reopen(policy Policy) {
 		return
 	}
 	for name, o := range l.open {
-		if policy.Listeners[name] != o.wanted || policy.H2C[name] != o.h2c {
+		if policy.Listeners[name] != o.wanted || !policy.Edges[name].same(o.edge) {
 			o.cancel()
 			delete(l.open, name)
 			if _, wanted := policy.Listeners[name]; !wanted {
@@ -64,13 +64,13 @@ func (l *listeners) reopen(policy Policy) {
 	clear(l.failed)
 	for name, address := range policy.Listeners {
 		if l.open[name] == nil {
-			l.bind(name, address, policy.H2C[name])
+			l.bind(name, address, policy.Edges[name])
 		}
 	}
 }
 
 // bind gets a socket from the keeper; the lock is held.
-func (l *listeners) bind(name, address string, h2c bool) {
+func (l *listeners) bind(name, address string, edge Edge) {
 	ctx, cancel := context.WithTimeout(l.ctx, listenLimit)
 	defer cancel()
 	socket, bound, err := l.server.config.Keeper.Listen(ctx, name, address)
@@ -80,9 +80,11 @@ func (l *listeners) bind(name, address string, h2c bool) {
 		return
 	}
 	log := l.server.log.Named("ingress")
-	serving := ingress.New(name, socket, &l.server.table, ingress.Options{H2C: h2c, Drain: drainLimit, NotFound: app.NotFound{}, Logger: log})
+	options := edge.options()
+	options.Drain, options.NotFound, options.Logger = drainLimit, app.NotFound{}, log
+	serving := ingress.New(name, socket, &l.server.table, options)
 	run, stop := context.WithCancel(l.ctx)
-	l.open[name] = &openListener{wanted: address, address: bound, h2c: h2c, cancel: stop, serve: func() {
+	l.open[name] = &openListener{wanted: address, address: bound, edge: edge, cancel: stop, serve: func() {
 		if err := serving.Run(run); err != nil {
 			log.Error("listener ended", "listener", name, "error", err)
 		}

@@ -48,9 +48,9 @@ type Policy struct {
 	DefaultUser string
 	// AllowRoot lets applications run as root, asked for by name.
 	AllowRoot bool
-	// Listeners maps names to addresses; H2C names those that speak HTTP/2 with prior knowledge too.
+	// Listeners maps names to addresses; Edges says of some how they treat those who connect.
 	Listeners map[string]string
-	H2C       map[string]bool
+	Edges     map[string]Edge
 	// Dotnet is where .NET is; empty: searched for.
 	Dotnet string
 }

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -18,7 +16,6 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/ancora-fleet/ancora/dataplane"
-	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
 // file is agent.yaml as it is written.
@@ -28,21 +25,6 @@ type file struct {
 	DefaultUser string              `yaml:"defaultUser,omitempty"`
 	Dotnet      string              `yaml:"dotnet,omitempty"`
 	Listeners   map[string]listener `yaml:"listeners"`
-}
-
-// listener is an address, or an address with the protocols that are spoken there.
-type listener struct {
-	Address   string   `yaml:"address"`
-	Protocols []string `yaml:"protocols,omitempty"`
-}
-
-// MarshalYAML writes the short form where it says all.
-func (l listener) MarshalYAML() (any, error) {
-	if len(l.Protocols) == 0 {
-		return l.Address, nil
-	}
-	type long listener
-	return long(l), nil
 }
 
 // DefaultRoots are the folders below which applications may live when the policy names none.
@@ -112,26 +94,12 @@ func (c *check) read() *file {
 	return f
 }
 
-func (c *check) listeners(value ast.Node, f *file) {
-	entries, ok := value.(ast.MapNode)
-	if !ok {
-		c.decode(value, &f.Listeners)
-		return
-	}
-	f.Listeners = map[string]listener{}
-	for each := entries.MapRange(); each.Next(); {
-		l := listener{}
-		if _, short := each.Value().(ast.ScalarNode); short {
-			l.Address = each.Value().GetToken().Value
-		} else if !c.decode(each.Value(), &l) {
-			continue
-		}
-		f.Listeners[each.Key().GetToken().Value] = l
-	}
-}
-
 // decode says whether the value has the shape of its field.
 func (c *check) decode(value ast.Node, to any) bool {
+	if tags := ast.Filter(ast.TagType, value); len(tags) > 0 { // one without a value is more than the decoder can bear
+		c.problems = append(c.problems, fmt.Errorf("%s:%s: a tag (%s) means nothing in a policy", c.path, position(tags[0]), tags[0].GetToken().Value))
+		return false
+	}
 	if err := yaml.NodeToValue(value, to, yaml.Strict()); err != nil {
 		c.problems = append(c.problems, shapeError(c.path, err))
 		return false
@@ -171,7 +139,7 @@ func (c *check) add(field, format string, args ...any) {
 }
 
 func (c *check) policy(f *file) dataplane.Policy {
-	p := dataplane.Policy{Roots: f.Roots, Users: f.Users, DefaultUser: f.DefaultUser, Dotnet: f.Dotnet, Listeners: map[string]string{}, H2C: map[string]bool{}}
+	p := dataplane.Policy{Roots: f.Roots, Users: f.Users, DefaultUser: f.DefaultUser, Dotnet: f.Dotnet, Listeners: map[string]string{}, Edges: map[string]dataplane.Edge{}}
 	if p.Roots == nil {
 		p.Roots = DefaultRoots()
 	}
@@ -203,36 +171,6 @@ func (c *check) policy(f *file) dataplane.Policy {
 	return p
 }
 
-func (c *check) listener(p *dataplane.Policy, name string, l listener) {
-	field := "listeners." + name
-	if err := site.ValidLabel(name); err != nil {
-		c.add(field, "%v", err)
-	}
-	host, port, err := net.SplitHostPort(l.Address)
-	n, portErr := strconv.ParseUint(port, 10, 16)
-	switch {
-	case err != nil || portErr != nil:
-		c.add(field, "%q is not HOST:PORT, with a port from 0 (a free one) to 65535", l.Address)
-	case host != "" && net.ParseIP(host) == nil:
-		c.add(field, "%q: the host is an IP address, or empty for all", l.Address)
-	}
-	for _, other := range slices.Sorted(maps.Keys(p.Listeners)) {
-		if n != 0 && p.Listeners[other] == l.Address {
-			c.add(field, "%q is the address of %s already", l.Address, other)
-		}
-	}
-	p.Listeners[name] = l.Address
-	for _, protocol := range l.Protocols {
-		switch protocol {
-		case "http/1.1":
-		case "h2c":
-			p.H2C[name] = true
-		default:
-			c.add(field+".protocols", "%q is not known: http/1.1 and h2c", protocol)
-		}
-	}
-}
-
 // Format writes a policy file with a word on each field.
 func Format(p dataplane.Policy) []byte {
 	var b strings.Builder
@@ -260,11 +198,7 @@ func Format(p dataplane.Policy) []byte {
 	}
 	listeners := map[string]listener{}
 	for name, address := range p.Listeners {
-		l := listener{Address: address}
-		if p.H2C[name] {
-			l.Protocols = []string{"http/1.1", "h2c"}
-		}
-		listeners[name] = l
+		listeners[name] = written(address, p.Edges[name])
 	}
 	if len(listeners) == 0 {
 		for name, address := range DefaultListeners() {

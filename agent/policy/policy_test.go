@@ -1,19 +1,22 @@
 package policy
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ancora-fleet/ancora/dataplane"
 )
 
 // What a policy leaves out has its default; both forms of a listener are understood.
 func TestParse(t *testing.T) {
-	usual := dataplane.Policy{Roots: []string{"/srv", "/var/www"}, Listeners: map[string]string{"http": ":80", "https": ":443"}, H2C: map[string]bool{}}
+	usual := dataplane.Policy{Roots: []string{"/srv", "/var/www"}, Listeners: map[string]string{"http": ":80", "https": ":443"}, Edges: map[string]dataplane.Edge{}}
 	for name, c := range map[string]struct {
 		text string
 		want dataplane.Policy
@@ -32,10 +35,14 @@ listeners:
     address: "[::1]:8081"
     protocols: [http/1.1, h2c]
   plain: {address: ":9000", protocols: [http/1.1]}
+  behind: {address: ":9001", trustedProxies: [10.0.0.0/8, 192.0.2.7, "2001:db8::/32"], idleTimeout: 30s}
 `, dataplane.Policy{
 			Roots: []string{"/opt/apps"}, Users: []string{"shop", "blog"}, DefaultUser: "www-data", Dotnet: "/opt/dotnet",
-			Listeners: map[string]string{"http": "127.0.0.1:0", "inner-2": "[::1]:8081", "plain": ":9000"},
-			H2C:       map[string]bool{"inner-2": true},
+			Listeners: map[string]string{"http": "127.0.0.1:0", "inner-2": "[::1]:8081", "plain": ":9000", "behind": ":9001"},
+			Edges: map[string]dataplane.Edge{"inner-2": {H2C: true}, "behind": {
+				TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
+				IdleTimeout:    30 * time.Second,
+			}},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +50,7 @@ listeners:
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := cmp.Diff(c.want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -69,6 +76,13 @@ listeners:
     adress: ":82"
   wide: {address: ":83", protocols: [http/1.1, quic]}
   same: ":83"
+  behind:
+    address: ":84"
+    trustedProxies: [10.0.0.0/8, 10.0.0.1/8, example.com, "::ffff:10.0.0.0/104", fe80::1%eth0]
+    idleTimeout: 1ms
+    maxConns: 3
+  odd: {address: ":85", protocols: h2c, idleTimeout: [1s], trustedProxies: {}}
+  zero: {address: ":86", idleTimeout: 30}
 `, []string{
 			`agent.yaml:1:1: field "root" is not known`,
 			`agent.yaml:2:9: roots[0]: "srv" is not absolute`,
@@ -78,9 +92,17 @@ listeners:
 			`agent.yaml:7:9: listeners.http: "127.0.0.1:80000" is not HOST:PORT`,
 			`agent.yaml:8:8: listeners.web: "localhost:80": the host is an IP address`,
 			`agent.yaml:9:12: listeners.UPPER: `,
-			`agent.yaml:11:5: unknown field "adress"`,
-			`listeners.wide.protocols: "quic" is not known: http/1.1 and h2c`,
+			`agent.yaml:11:5: field "adress" is not known: address, protocols`,
+			`agent.yaml:12:48: listeners.wide.protocols[1]: "quic" is not known: http/1.1 and h2c`,
 			`listeners.wide: ":83" is the address of same already`,
+			`agent.yaml:18:5: field "maxConns" is not known`,
+			`agent.yaml:19:`, `agent.yaml:19:`, `agent.yaml:19:`,
+			`agent.yaml:16:34: listeners.behind.trustedProxies[1]: "10.0.0.1/8" has bits behind its length: the network is 10.0.0.0/8`,
+			`agent.yaml:16:46: listeners.behind.trustedProxies[2]: "example.com" is not a network`,
+			`listeners.behind.trustedProxies[3]: "::ffff:10.0.0.0/104" is an IPv4 network in an IPv6 one`,
+			`listeners.behind.trustedProxies[4]: "fe80::1%eth0" is not a network`,
+			`agent.yaml:17:18: listeners.behind.idleTimeout: "1ms" is not a time`,
+			`agent.yaml:20:39: listeners.zero.idleTimeout: "30" is not a time from 1s to 1h0m0s`,
 		}},
 		"wrong shapes":  {"roots: 3\nusers: {a: b}\nlisteners: [http]\n", []string{"agent.yaml:1:", "agent.yaml:2:", "agent.yaml:3:"}},
 		"no roots":      {"roots: []\n", []string{"agent.yaml:1:8: roots: is empty"}},
@@ -88,6 +110,7 @@ listeners:
 		"two":           {"roots: [/srv]\n---\nroots: [/opt]\n", []string{"holds 2 documents"}},
 		"twice":         {"roots: [/srv]\nroots: [/opt]\n", []string{"agent.yaml:2:1: "}},
 		"no YAML":       {"roots: [\n", []string{"agent.yaml:"}},
+		"tags":          {"roots: [!r /srv]\nusers: !u \n", []string{"agent.yaml:1:9: a tag (!r) means nothing in a policy", "agent.yaml:2:8: "}},
 		"empty address": {"listeners:\n  http:\n", []string{"agent.yaml:2:", "is not HOST:PORT"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +141,9 @@ func TestFormat(t *testing.T) {
 		"safe defaults": {},
 		"all": {
 			Roots: []string{"/opt/apps", "/srv"}, Users: []string{"shop"}, DefaultUser: "www-data", Dotnet: "/opt/dotnet",
-			Listeners: map[string]string{"http": "127.0.0.1:0", "inner": ":8081"}, H2C: map[string]bool{"inner": true},
+			Listeners: map[string]string{"http": "127.0.0.1:0", "inner": ":8081"}, Edges: map[string]dataplane.Edge{
+				"inner": {H2C: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, IdleTimeout: 2 * time.Minute},
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,14 +154,14 @@ func TestFormat(t *testing.T) {
 			}
 			want := p
 			if want.Roots == nil {
-				want.Roots, want.Listeners, want.H2C = DefaultRoots(), DefaultListeners(), map[string]bool{}
+				want.Roots, want.Listeners, want.Edges = DefaultRoots(), DefaultListeners(), map[string]dataplane.Edge{}
 			}
 			text := Format(p)
 			got, err := Parse("agent.yaml", text)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, text)
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 				t.Errorf("%s\n%s", diff, text)
 			}
 		})
@@ -159,7 +184,7 @@ func TestLoad(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"roots: [/srv]\nlisteners: {http: ':80'}\n", "", "---\n", "roots:\n", "users: &a [x]\nroots: *a\n", "listeners:\n  a: {address: ':1', protocols: [h2c]}\n",
+		"roots: [/srv]\nlisteners: {http: ':80'}\n", "", "---\n", "roots:\n", "users: &a [x]\nroots: *a\n", "users: !u ", "listeners:\n  a: {address: ':1', protocols: [h2c]}\n",
 	} {
 		f.Add([]byte(seed))
 	}

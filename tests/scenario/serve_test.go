@@ -2,7 +2,9 @@ package scenario
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -337,5 +339,37 @@ func TestVersions(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(out), name+" ") {
 			t.Errorf("%s version: %q, %v", name, out, err)
 		}
+	}
+}
+
+// A proxy that is named is believed about the client, and the application is told what the proxy has said; any other is
+// appended as the client that it is.
+func TestServeTrustedProxy(t *testing.T) {
+	for _, c := range []struct{ trusted, want string }{
+		{"127.0.0.1", "X-Forwarded-For: 6.6.6.6, 192.0.2.7\n"},
+		{"10.0.0.0/8", "X-Forwarded-For: 6.6.6.6, 192.0.2.7, 127.0.0.1:"},
+	} {
+		dir := lab.Dir(t)
+		lab.Folder(t, dir, "root", nil)
+		file := lab.Write(t, dir, "site.yaml", siteText("shop", dir+"/root", "", lab.Bin(t, "childapp")))
+		s := serve(t, dir, file, "--trusted-proxy", c.trusted)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.address+"/headers", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Forwarded-For", "6.6.6.6, 192.0.2.7")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || !strings.Contains(string(body), c.want) {
+			t.Errorf("trusted %s: %v\n%s", c.trusted, err, body)
+		}
+	}
+	r := lab.Run(t, nil, lab.Bin(t, "ancora-agent"), "serve", t.TempDir(), "--trusted-proxy", "10.0.0.1/8", "--trusted-proxy", "x")
+	if r.Code != 2 || !strings.Contains(r.Errors, "the network is 10.0.0.0/8") || !strings.Contains(r.Errors, `"x" is not a network`) {
+		t.Errorf("%d %s", r.Code, r.Errors)
 	}
 }

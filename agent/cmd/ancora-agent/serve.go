@@ -19,6 +19,7 @@ import (
 	"github.com/oklog/run"
 	"github.com/spf13/cobra"
 
+	"github.com/ancora-fleet/ancora/agent/policy"
 	"github.com/ancora-fleet/ancora/dataplane"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/process"
@@ -31,9 +32,10 @@ const nobody = "65534"
 
 type serveOptions struct {
 	logging
-	listen []string
-	data   string
-	user   string
+	listen  []string
+	proxies []string
+	data    string
+	user    string
 }
 
 // serveCommand runs one folder or site file without a controller, as iisexpress does.
@@ -47,6 +49,7 @@ func serveCommand(env environment) *cobra.Command {
 	}
 	o.flags(c)
 	c.Flags().StringArrayVar(&o.listen, "listen", []string{"127.0.0.1:8080"}, "address to listen on, or NAME=ADDRESS for a listener that the file names; port 0 is a free one")
+	c.Flags().StringArrayVar(&o.proxies, "trusted-proxy", nil, "network or address of a proxy that is believed about who the client is, like 10.0.0.0/8; may be repeated")
 	c.Flags().StringVar(&o.data, "data", "", "directory for output and state (default: one for this folder in the user's state directory)")
 	c.Flags().StringVar(&o.user, "user", "", "user to run applications as when this is root (default 65534); root must be asked for by name")
 	return c
@@ -69,15 +72,19 @@ func serve(ctx context.Context, env environment, o serveOptions, what string) er
 	if err != nil {
 		return usageError{err}
 	}
+	edges, err := o.edges(listeners)
+	if err != nil {
+		return usageError{err}
+	}
 	data := cmp.Or(o.data, stateDir(env, path))
 	if data, err = filepath.Abs(data); err != nil {
 		return err
 	}
-	policy := dataplane.Policy{
-		DefaultUser: cmp.Or(o.user, nobody), AllowRoot: o.user == "root" || o.user == "0", Listeners: listeners,
+	own := dataplane.Policy{
+		DefaultUser: cmp.Or(o.user, nobody), AllowRoot: o.user == "root" || o.user == "0", Listeners: listeners, Edges: edges,
 	}
 	return underKeeper(ctx, keep{data, env.Args, log}, func(ctx context.Context, client *process.Client) error {
-		s := &serving{env: env, log: log, policy: policy, data: data, sites: sites, client: client}
+		s := &serving{env: env, log: log, policy: own, data: data, sites: sites, client: client}
 		return s.run(ctx)
 	})
 }
@@ -150,6 +157,25 @@ func (o *serveOptions) listeners(sites []*site.Site) (map[string]string, error) 
 		}
 	}
 	return all, nil
+}
+
+// edges lets every listener trust the proxies that were named.
+func (o *serveOptions) edges(listeners map[string]string) (map[string]dataplane.Edge, error) {
+	var edge dataplane.Edge
+	var problems []error
+	for _, text := range o.proxies {
+		network, err := policy.Network(text)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("--trusted-proxy %w", err))
+			continue
+		}
+		edge.TrustedProxies = append(edge.TrustedProxies, network)
+	}
+	all := map[string]dataplane.Edge{}
+	for name := range listeners {
+		all[name] = edge
+	}
+	return all, errors.Join(problems...)
 }
 
 // stateDir gives each folder a directory of its own, the same at every start.

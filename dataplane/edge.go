@@ -1,0 +1,28 @@
+package dataplane
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/ingress"
+)
+
+// Edge is how a listener treats those who connect to it. The zero value has the defaults of ingress.Options.
+type Edge struct {
+	// H2C lets clients speak HTTP/2 with prior knowledge too.
+	H2C bool
+	// TrustedProxies are the networks that are believed about who the client is.
+	TrustedProxies []netip.Prefix
+	// IdleTimeout is how long a connection may wait for a request; 0 is the default.
+	IdleTimeout time.Duration
+}
+
+// same says whether a listener need not be opened again.
+func (e Edge) same(other Edge) bool {
+	return e.H2C == other.H2C && e.IdleTimeout == other.IdleTimeout && slices.Equal(e.TrustedProxies, other.TrustedProxies)
+}
+
+func (e Edge) options() ingress.Options {
+	return ingress.Options{H2C: e.H2C, TrustedProxies: e.TrustedProxies, IdleLimit: e.IdleTimeout}
+}
