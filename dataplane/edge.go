@@ -14,15 +14,17 @@ type Edge struct {
 	H2C bool
 	// TrustedProxies are the networks that are believed about who the client is.
 	TrustedProxies []netip.Prefix
+	// ProxyProtocol makes every connection begin with a PROXY header.
+	ProxyProtocol bool
 	// IdleTimeout is how long a connection may wait for a request; 0 is the default.
 	IdleTimeout time.Duration
 }
 
-// same says whether a listener need not be opened again.
-func (e Edge) same(other Edge) bool {
-	return e.H2C == other.H2C && e.IdleTimeout == other.IdleTimeout && slices.Equal(e.TrustedProxies, other.TrustedProxies)
+// Same says whether both mean the same: a listener need not be opened again then.
+func (e Edge) Same(other Edge) bool {
+	return e.H2C == other.H2C && e.ProxyProtocol == other.ProxyProtocol && e.IdleTimeout == other.IdleTimeout && slices.Equal(e.TrustedProxies, other.TrustedProxies)
 }
 
 func (e Edge) options() ingress.Options {
-	return ingress.Options{H2C: e.H2C, TrustedProxies: e.TrustedProxies, IdleLimit: e.IdleTimeout}
+	return ingress.Options{H2C: e.H2C, TrustedProxies: e.TrustedProxies, ProxyProtocol: e.ProxyProtocol, IdleLimit: e.IdleTimeout}
 }

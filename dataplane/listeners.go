@@ -51,7 +51,7 @@ func (l *listeners) reopen(policy Policy) {
 		return
 	}
 	for name, o := range l.open {
-		if policy.Listeners[name] != o.wanted || !policy.Edges[name].same(o.edge) {
+		if policy.Listeners[name] != o.wanted || !policy.Edges[name].Same(o.edge) {
 			o.cancel()
 			delete(l.open, name)
 			if _, wanted := policy.Listeners[name]; !wanted {

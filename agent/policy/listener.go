@@ -26,12 +26,13 @@ type listener struct {
 	Address        string   `yaml:"address"`
 	Protocols      []string `yaml:"protocols,omitempty,flow"`
 	TrustedProxies []string `yaml:"trustedProxies,omitempty,flow"`
+	ProxyProtocol  bool     `yaml:"proxyProtocol,omitempty"`
 	IdleTimeout    string   `yaml:"idleTimeout,omitempty"`
 }
 
 // MarshalYAML writes the short form where it says all.
 func (l listener) MarshalYAML() (any, error) {
-	if len(l.Protocols) == 0 && len(l.TrustedProxies) == 0 && l.IdleTimeout == "" {
+	if len(l.Protocols) == 0 && len(l.TrustedProxies) == 0 && !l.ProxyProtocol && l.IdleTimeout == "" {
 		return l.Address, nil
 	}
 	type long listener
@@ -40,7 +41,7 @@ func (l listener) MarshalYAML() (any, error) {
 
 // written is a listener as Format writes it.
 func written(address string, e dataplane.Edge) listener {
-	l := listener{Address: address}
+	l := listener{Address: address, ProxyProtocol: e.ProxyProtocol}
 	if e.H2C {
 		l.Protocols = []string{"http/1.1", "h2c"}
 	}
@@ -88,10 +89,12 @@ func (c *check) long(fields ast.MapNode) (l listener, good bool) {
 			to = &l.Protocols
 		case "trustedProxies":
 			to = &l.TrustedProxies
+		case "proxyProtocol":
+			to = &l.ProxyProtocol
 		case "idleTimeout":
 			to = &l.IdleTimeout
 		default:
-			c.problems = append(c.problems, fmt.Errorf("%s:%s: field %q is not known: address, protocols, trustedProxies, idleTimeout", c.path, position(each.Key()), name))
+			c.problems = append(c.problems, fmt.Errorf("%s:%s: field %q is not known: address, protocols, trustedProxies, proxyProtocol, idleTimeout", c.path, position(each.Key()), name))
 			continue
 		}
 		c.decode(each.Value(), to)
@@ -106,7 +109,11 @@ func (c *check) listener(p *dataplane.Policy, name string, l listener) {
 	}
 	c.address(p, name, field, l.Address)
 	p.Listeners[name] = l.Address
-	e := dataplane.Edge{TrustedProxies: c.networks(field+".trustedProxies", l.TrustedProxies), IdleTimeout: c.idle(field+".idleTimeout", l.IdleTimeout)}
+	e := dataplane.Edge{
+		TrustedProxies: c.networks(field+".trustedProxies", l.TrustedProxies),
+		ProxyProtocol:  l.ProxyProtocol,
+		IdleTimeout:    c.idle(field+".idleTimeout", l.IdleTimeout),
+	}
 	for i, protocol := range l.Protocols {
 		switch protocol {
 		case "http/1.1":
@@ -116,7 +123,7 @@ func (c *check) listener(p *dataplane.Policy, name string, l listener) {
 			c.add(fmt.Sprintf("%s.protocols[%d]", field, i), "%q is not known: http/1.1 and h2c", protocol)
 		}
 	}
-	if e.H2C || len(e.TrustedProxies) > 0 || e.IdleTimeout != 0 {
+	if !e.Same(dataplane.Edge{}) {
 		p.Edges[name] = e
 	}
 }

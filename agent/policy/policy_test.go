@@ -35,13 +35,13 @@ listeners:
     address: "[::1]:8081"
     protocols: [http/1.1, h2c]
   plain: {address: ":9000", protocols: [http/1.1]}
-  behind: {address: ":9001", trustedProxies: [10.0.0.0/8, 192.0.2.7, "2001:db8::/32"], idleTimeout: 30s}
+  behind: {address: ":9001", trustedProxies: [10.0.0.0/8, 192.0.2.7, "2001:db8::/32"], proxyProtocol: true, idleTimeout: 30s}
 `, dataplane.Policy{
 			Roots: []string{"/opt/apps"}, Users: []string{"shop", "blog"}, DefaultUser: "www-data", Dotnet: "/opt/dotnet",
 			Listeners: map[string]string{"http": "127.0.0.1:0", "inner-2": "[::1]:8081", "plain": ":9000", "behind": ":9001"},
 			Edges: map[string]dataplane.Edge{"inner-2": {H2C: true}, "behind": {
 				TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
-				IdleTimeout:    30 * time.Second,
+				ProxyProtocol:  true, IdleTimeout: 30 * time.Second,
 			}},
 		}},
 	} {
@@ -82,7 +82,7 @@ listeners:
     idleTimeout: 1ms
     maxConns: 3
   odd: {address: ":85", protocols: h2c, idleTimeout: [1s], trustedProxies: {}}
-  zero: {address: ":86", idleTimeout: 30}
+  zero: {address: ":86", idleTimeout: 30, proxyProtocol: 1}
 `, []string{
 			`agent.yaml:1:1: field "root" is not known`,
 			`agent.yaml:2:9: roots[0]: "srv" is not absolute`,
@@ -102,6 +102,7 @@ listeners:
 			`listeners.behind.trustedProxies[3]: "::ffff:10.0.0.0/104" is an IPv4 network in an IPv6 one`,
 			`listeners.behind.trustedProxies[4]: "fe80::1%eth0" is not a network`,
 			`agent.yaml:17:18: listeners.behind.idleTimeout: "1ms" is not a time`,
+			`agent.yaml:20:58: `,
 			`agent.yaml:20:39: listeners.zero.idleTimeout: "30" is not a time from 1s to 1h0m0s`,
 		}},
 		"wrong shapes":  {"roots: 3\nusers: {a: b}\nlisteners: [http]\n", []string{"agent.yaml:1:", "agent.yaml:2:", "agent.yaml:3:"}},
@@ -142,7 +143,7 @@ func TestFormat(t *testing.T) {
 		"all": {
 			Roots: []string{"/opt/apps", "/srv"}, Users: []string{"shop"}, DefaultUser: "www-data", Dotnet: "/opt/dotnet",
 			Listeners: map[string]string{"http": "127.0.0.1:0", "inner": ":8081"}, Edges: map[string]dataplane.Edge{
-				"inner": {H2C: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, IdleTimeout: 2 * time.Minute},
+				"inner": {H2C: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, ProxyProtocol: true, IdleTimeout: 2 * time.Minute},
 			},
 		},
 	} {

@@ -81,10 +81,12 @@ func (l *Listener) serve(nc net.Conn) {
 	c.leave(errLeft)
 }
 
-// decide is where it is settled who serves a connection, before one of its bytes is consumed: it reports false when
-// somebody else has the socket now. HTTP/2 is known by its first bytes; they are looked at only where it is allowed.
+// decide is where it is settled who serves a connection, before one of the client's bytes is consumed: it reports false
+// when somebody else has the socket now, or nobody. HTTP/2 is known by its first bytes; they are looked at only where it is allowed.
 func (l *Listener) decide(c *conn) (ours bool) {
-	c.trusted = l.trusts(c.client.Addr())
+	if !l.identify(c) {
+		return false
+	}
 	if l.h2 == nil {
 		return true
 	}

@@ -82,8 +82,12 @@ func (h *h2Server) Addr() net.Addr { return h.l.ln.Addr() }
 
 // take hands a connection over.
 func (h *h2Server) take(c *conn) {
+	var nc net.Conn = c.sock.Conn
+	if h.l.opt.ProxyProtocol {
+		nc = introduced{nc, c.client}
+	}
 	select {
-	case h.conns <- c.sock.Conn:
+	case h.conns <- nc:
 	case <-h.done:
 		c.sock.Close()
 	}

@@ -41,6 +41,9 @@ type Options struct {
 	// TrustedProxies are the networks whose connections are believed about the client: the last entry of X-Forwarded-For
 	// is its address, the last of X-Forwarded-Proto its scheme. Default: none.
 	TrustedProxies []netip.Prefix
+	// ProxyProtocol makes every connection begin with a PROXY header, of version 1 or 2, that says who the client is; one
+	// without it is closed. With TrustedProxies only they may connect.
+	ProxyProtocol bool
 	// NotFound answers requests for which the table has no door. Default: a line of text with 404.
 	NotFound forward.Door
 	// Logger gets what an operator should know of the listener, nothing about requests. Default: none.
@@ -84,6 +87,8 @@ type Listener struct {
 	resting  atomic.Bool
 	wake     chan struct{}
 	serving  sync.WaitGroup
+
+	complaints complaints
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}

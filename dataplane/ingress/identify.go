@@ -1,0 +1,70 @@
+package ingress
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+
+	"github.com/ancora-fleet/ancora/dataplane/proxyproto"
+)
+
+var errNotProxy = errors.New("ingress: not one of the proxies that are trusted")
+
+// identify settles who the client is, before a byte of its own is looked at. It reports false, and closes the
+// connection, when that cannot be said.
+func (l *Listener) identify(c *conn) bool {
+	if l.opt.ProxyProtocol {
+		if err := l.introduce(c); err != nil {
+			if !errors.Is(err, io.EOF) { // somebody who only looks whether the port is open
+				l.complain("no PROXY header, connection closed", "client", c.client, "error", err)
+			}
+			c.sock.Close()
+			return false
+		}
+	}
+	c.trusted = l.trusts(c.client.Addr())
+	return true
+}
+
+// introduce reads the PROXY header. It has to be there, from somebody who may send one, within the limit of a head.
+func (l *Listener) introduce(c *conn) error {
+	if len(l.opt.TrustedProxies) > 0 && !l.trusts(c.client.Addr()) {
+		return errNotProxy
+	}
+	c.enter(phaseHead) // from now on the sweep keeps the limit
+	l.attend()
+	buf := l.small.Get()
+	defer l.small.Put(buf)
+	var header proxyproto.Header
+	var parseErr error
+	err := c.sock.Peek((*buf)[:proxyproto.MaxSize], func(got []byte) bool {
+		header, parseErr = proxyproto.Parse(got)
+		return !errors.Is(parseErr, proxyproto.ErrIncomplete)
+	})
+	if err == nil {
+		err = parseErr
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(c.sock, (*buf)[:header.Size]); err != nil {
+		return err
+	}
+	if header.Client.IsValid() {
+		c.client = header.Client
+	}
+	if !c.enter(phaseIdle) {
+		return errExpired
+	}
+	return nil
+}
+
+// introduced is a connection whose client is not who has connected.
+type introduced struct {
+	net.Conn
+	client netip.AddrPort
+}
+
+// RemoteAddr implements net.Conn.
+func (c introduced) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.client) }
