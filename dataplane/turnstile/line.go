@@ -1,0 +1,132 @@
+package turnstile
+
+import (
+	"context"
+	"time"
+)
+
+// wait stands in line.
+func (t *Turnstile) wait(ctx context.Context) error {
+	w, err := t.join()
+	if w == nil {
+		return err
+	}
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	inLine := w.element != nil
+	if inLine {
+		t.remove(w)
+	}
+	t.mu.Unlock()
+	if !inLine && <-w.done == nil {
+		t.Leave() // a place came too late
+	}
+	return context.Cause(ctx)
+}
+
+// join takes a place, or stands at the end of the line: then the waiter is not nil.
+func (t *Turnstile) join() (*waiter, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, ErrClosed
+	}
+	for {
+		word := t.word.Load()
+		switch {
+		case t.line.Len() == 0 && word/one < t.places.Load():
+			if t.word.CompareAndSwap(word, word+one) {
+				return nil, nil
+			}
+		case t.line.Len() >= t.limits.Line:
+			t.full.Add(1)
+			return nil, ErrFull
+		case word&mark != 0 || t.word.CompareAndSwap(word, word|mark):
+			w := &waiter{done: make(chan error, 1)}
+			w.element = t.line.PushBack(w)
+			if t.starting == 0 {
+				t.arm(w)
+			}
+			return w, nil
+		}
+	}
+}
+
+// arm lets the patience of a waiter begin; the lock is held.
+func (t *Turnstile) arm(w *waiter) {
+	w.deadline = time.Now().Add(t.limits.Patience)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(t.limits.Patience, func() { t.expire(w) })
+		return
+	}
+	w.timer.Reset(t.limits.Patience)
+}
+
+// expire ends the patience of a waiter, unless it has begun anew meanwhile or a start is waited for.
+func (t *Turnstile) expire(w *waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if w.element != nil && t.starting == 0 && !time.Now().Before(w.deadline) {
+		t.late.Add(1)
+		t.remove(w)
+		w.done <- ErrLate
+	}
+}
+
+// admit gives free places to the first in line; the lock is held.
+func (t *Turnstile) admit() {
+	for e := t.line.Front(); e != nil && t.word.Load()/one < t.places.Load(); e = t.line.Front() {
+		t.word.Add(one)
+		w := e.Value.(*waiter)
+		t.remove(w)
+		w.done <- nil
+	}
+}
+
+// dismiss sends everybody in line away; the lock is held.
+func (t *Turnstile) dismiss(reason error) {
+	for e := t.line.Front(); e != nil; e = t.line.Front() {
+		w := e.Value.(*waiter)
+		t.remove(w)
+		w.done <- reason
+	}
+}
+
+// remove takes a waiter out of the line; the lock is held.
+func (t *Turnstile) remove(w *waiter) {
+	t.line.Remove(w.element)
+	w.element = nil
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	if t.line.Len() == 0 {
+		t.word.And(^int64(mark))
+	}
+}
+
+// Load is how much there is to do.
+type Load struct {
+	// InFlight counts the requests that are with instances, whether they need a place at the moment or not.
+	InFlight int
+	// Places counts the places that are taken.
+	Places int
+	// Queued counts those that wait, for a place or for an instance.
+	Queued int
+	// Full and Late count the requests refused with ErrFull and ErrLate since the turnstile was made.
+	Full, Late uint64
+}
+
+// Load tells how much there is to do now.
+func (t *Turnstile) Load() Load {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	places := int(t.word.Load() / one)
+	return Load{
+		InFlight: max(places-t.starting+int(t.yielded.Load()), 0), Places: places, Queued: t.line.Len() + t.starting,
+		Full: t.full.Load(), Late: t.late.Load(),
+	}
+}
