@@ -10,9 +10,11 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/capture"
+	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
+	"github.com/ancora-fleet/ancora/dataplane/turnstile"
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
@@ -94,7 +96,20 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
 		RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
+		BodyLimit: bodyLimit(plan.BodyLimit),
+		Limits:    turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
 	}
+}
+
+// bodyLimit spells a limit as the forwarder does, to whom 0 is the default.
+func bodyLimit(bytes int64) int64 {
+	switch bytes {
+	case site.Unlimited:
+		return forward.Unlimited
+	case 0:
+		return forward.NoBody
+	}
+	return bytes
 }
 
 // allowedRoot gives the true folder of an application, if the policy lets applications live there.

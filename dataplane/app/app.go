@@ -15,6 +15,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
+	"github.com/ancora-fleet/ancora/dataplane/turnstile"
 )
 
 // drainLimit is how long requests in flight may go on when an instance is replaced (SHD-7, IIS' own limit).
@@ -25,6 +26,11 @@ type Spec struct {
 	Pool supervise.Config
 	// RequestTimeout is inactivity (FWD-30); 0 is none.
 	RequestTimeout time.Duration
+	// BodyLimit is as in forward.Options.
+	BodyLimit int64
+	// Limits bound the requests at once. They are the application's, whatever number of instances it has and whichever of
+	// them is being replaced.
+	Limits turnstile.Limits
 	// InProcess asks for the semantics of the in-process model: 500.3x, a failed start that sticks for a while.
 	InProcess bool
 	// PlainErrors answers a failed start with a plain 502.
@@ -39,6 +45,8 @@ type App struct {
 	log        hclog.Logger
 	offline    *offline.State
 	door       atomic.Pointer[door]
+	turnstile  *turnstile.Turnstile
+	noInstance atomic.Uint64 // requests refused since no instance came up
 	changed    func()
 
 	mu      sync.Mutex
@@ -65,7 +73,7 @@ func New(site, path, root string, log hclog.Logger, changed func()) *App {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	a := &App{site: site, path: path, log: log.With("site", site, "application", path), changed: changed}
+	a := &App{site: site, path: path, log: log.With("site", site, "application", path), turnstile: turnstile.New(turnstile.Limits{}), changed: changed}
 	state := offline.New(site, root, func() {
 		if a.offline != nil {
 			a.turn()
@@ -247,7 +255,19 @@ func (a *App) after(unlock func()) {
 	}
 }
 
-func (a *App) setDoor(d forward.Door) { a.door.Store(&door{d}) }
+// setDoor puts another door in place. Whoever waits for a place behind a door that runs nothing any more is sent to the
+// new one; the line is open again before a door that runs something stands there.
+func (a *App) setDoor(d forward.Door) {
+	r, runs := d.(*running)
+	if runs {
+		a.turnstile.Set(r.spec.Limits)
+		a.turnstile.Open()
+	}
+	a.door.Store(&door{d})
+	if !runs {
+		a.turnstile.Close()
+	}
+}
 
 // dropPools retires all there is; the lock is held.
 func (a *App) dropPools(drain time.Duration) {

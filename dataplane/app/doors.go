@@ -11,10 +11,14 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/page"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
+	"github.com/ancora-fleet/ancora/dataplane/turnstile"
 )
 
 // OfflineField carries, on every answer of an application that is offline, all that holds it.
 const OfflineField = "X-Ancora-Offline"
+
+// retryLater is what clients are told when there is too much to do, in seconds.
+const retryLater = 5
 
 // running forwards to the instances of a pool.
 type running struct {
@@ -24,13 +28,25 @@ type running struct {
 }
 
 func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
-	claim, err := d.pool.Acquire(r.Context)
-	if err != nil {
+	if opt := d.options(); opt.TooLarge(r) { // neither an instance nor a place is needed to say so
+		send(w, page.TooLarge(), 0)
+		return
+	}
+	a := d.app
+	if err := a.turnstile.Enter(r.Context); err != nil {
 		d.refuse(r, w, err)
 		return
 	}
-	defer claim.Release()
-	err = forward.Serve(r, w, claim.Upstream, forward.Options{Token: claim.Token, RequestTimeout: d.spec.RequestTimeout})
+	d, claim, err := d.claim(r.Context)
+	if err != nil {
+		a.turnstile.Leave()
+		d.refuse(r, w, err)
+		return
+	}
+	defer a.leave(claim)
+	opt := d.options()
+	opt.Token = claim.Token
+	err = forward.Serve(r, w, claim.Upstream, opt)
 	if failure, ok := errors.AsType[*forward.Error](err); ok && !failure.Sent {
 		d.failed(w, failure)
 	}
@@ -38,27 +54,33 @@ func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
 
 // refuse answers a request that got no instance.
 func (d *running) refuse(r *forward.Request, w forward.ResponseWriter, err error) {
-	var refused *supervise.RefusedError
-	var start *supervise.StartError
 	switch {
-	case errors.Is(err, supervise.ErrStopping):
+	case errors.Is(err, supervise.ErrStopping), errors.Is(err, turnstile.ErrClosed):
 		// This door was retired while the request stood in it: the one that stands there now answers.
 		if now := d.app.door.Load(); now.Door != forward.Door(d) {
 			now.Serve(r, w)
 			return
 		}
 		send(w, page.Unavailable("This address is being changed. Please try again."), 1)
-	case errors.Is(err, supervise.ErrQueueFull):
-		send(w, page.Unavailable("Too many requests wait already. Please try again."), 5)
-	case errors.As(err, &refused):
-		send(w, d.startPage(err), seconds(refused.RetryAfter))
-	case errors.As(err, &start):
-		send(w, d.startPage(err), 0)
+	case errors.Is(err, turnstile.ErrFull):
+		send(w, page.Unavailable("Too many requests wait already. Please try again."), retryLater)
+	case errors.Is(err, turnstile.ErrLate):
+		send(w, page.Unavailable("This address has too much to do. Please try again."), retryLater)
 	case r.Context.Err() != nil:
 		w.Abort(context.Cause(r.Context))
 	default:
-		send(w, d.startPage(err), 0)
+		d.app.noInstance.Add(1)
+		d.notStarted(w, err)
 	}
+}
+
+// notStarted answers a request that found no instance and got none to start.
+func (d *running) notStarted(w forward.ResponseWriter, err error) {
+	retry := 0
+	if refused, ok := errors.AsType[*supervise.RefusedError](err); ok {
+		retry = seconds(refused.RetryAfter)
+	}
+	send(w, d.startPage(err), retry)
 }
 
 func (d *running) startPage(err error) page.Page {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +73,53 @@ func TestBodyLimit(t *testing.T) {
 	r.ContentLength = DefaultBodyLimit + 1
 	if got := outcome(Serve(r, &client{}, up, Options{})); got != "body too large" {
 		t.Errorf("default: %s", got)
+	}
+}
+
+// TestBodyLimitAtItsEdges: no body at all, and any.
+func TestBodyLimitAtItsEdges(t *testing.T) {
+	up := instance(t, func(_ int, p *peer) {
+		for head := p.head(); head != ""; head = p.head() {
+			if strings.Contains(head, "chunked") {
+				dechunk(p.r)
+			} else if strings.Contains(head, fmt.Sprint(DefaultBodyLimit+1)) {
+				io.CopyN(io.Discard, p.r, DefaultBodyLimit+1)
+			}
+			p.say(hello)
+		}
+	})
+	for _, tt := range []struct {
+		limit, length int64
+		body, want    string
+	}{
+		{NoBody, 0, "", "ok"}, {NoBody, -1, "", "ok"}, {NoBody, 1, "x", "body too large"}, {NoBody, -1, "x", "body too large"},
+		{Unlimited, DefaultBodyLimit + 1, strings.Repeat("x", DefaultBodyLimit+1), "ok"},
+	} {
+		r := request(t, "POST", "")
+		r.ContentLength = tt.length
+		if tt.length != 0 {
+			r.Body = strings.NewReader(tt.body)
+		}
+		if got := outcome(Serve(r, &client{}, up, Options{BodyLimit: tt.limit})); got != tt.want {
+			t.Errorf("limit %d, length %d, %d bytes: %s, want %s", tt.limit, tt.length, len(tt.body), got, tt.want)
+		}
+	}
+}
+
+// TestOwnRefusal: an application's own 413 in the middle of a body, with the end of its connection, reaches the client.
+func TestOwnRefusal(t *testing.T) {
+	up := instance(t, func(_ int, p *peer) {
+		p.head()
+		p.body(10)
+		p.say("HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
+		// A close with bytes unread would be a reset, and may take the answer with it.
+		p.Conn.(*net.TCPConn).CloseWrite()
+		p.ended()
+	})
+	r := request(t, "POST", strings.Repeat("x", 10_000_000))
+	var w client
+	if err := Serve(r, &w, up, Options{}); err != nil || w.status != 413 || w.body.String() != "no" {
+		t.Errorf("%v, %d %q", err, w.status, w.body.String())
 	}
 }
 

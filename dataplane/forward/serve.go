@@ -28,15 +28,32 @@ type Options struct {
 	// RequestTimeout is how long no byte may move between us and the instance (FWD-30); it is no limit of the whole
 	// request. 0 is no limit. It does not hold for WebSockets (WS-4).
 	RequestTimeout time.Duration
-	// BodyLimit is in bytes; 0 means DefaultBodyLimit, below 0 there is none.
+	// BodyLimit is in bytes; 0 means DefaultBodyLimit. Unlimited and NoBody are the two that no number of bytes says.
 	BodyLimit int64
 }
 
+const (
+	// Unlimited as BodyLimit lets every body through.
+	Unlimited = -1
+	// NoBody as BodyLimit lets not one byte through.
+	NoBody = -2
+)
+
 func (o *Options) bodyLimit() int64 {
-	if o.BodyLimit == 0 {
+	switch o.BodyLimit {
+	case 0:
 		return DefaultBodyLimit
+	case NoBody:
+		return 0
 	}
 	return o.BodyLimit
+}
+
+// TooLarge reports whether r says itself that its body is over the limit. Serve refuses it as well; who asks before
+// needs no instance for that.
+func (o *Options) TooLarge(r *Request) bool {
+	limit := o.bodyLimit()
+	return limit >= 0 && r.ContentLength > limit
 }
 
 // Serve sends r to an instance and its answer to w. It returns nil when the answer is complete. Otherwise the error is
@@ -46,7 +63,7 @@ func (o *Options) bodyLimit() int64 {
 // A request is sent again, once and on a new connection, only if its method is idempotent, its body was not streamed,
 // and the connection had been used before and ended without one byte of an answer: it had died of age (ERR-20).
 func Serve(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options) error {
-	if limit := opt.bodyLimit(); limit >= 0 && r.ContentLength > limit {
+	if opt.TooLarge(r) {
 		return &Error{Kind: TooLarge}
 	}
 	x := exchange{r: r, w: w, opt: opt}

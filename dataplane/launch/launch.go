@@ -41,6 +41,10 @@ type Plan struct {
 	Startup, Shutdown, Request time.Duration
 	RapidFails                 int
 	PlainErrors, Development   bool
+	// BodyLimit is site.Unlimited or a number of bytes.
+	BodyLimit          int64
+	Concurrency, Queue int
+	QueueTimeout       time.Duration
 	// Notes says what was read differently from how it is written, or has no effect.
 	Notes []string
 
@@ -81,13 +85,16 @@ func (p *Plan) settings(in Input) error {
 	p.Startup = first(limits.StartupTimeLimit, a.StartupTimeLimit, c.StartupTimeLimit)
 	p.Shutdown = first(limits.ShutdownTimeLimit, a.ShutdownTimeLimit, c.ShutdownTimeLimit)
 	p.Request = first(limits.RequestTimeout, a.RequestTimeout, c.RequestTimeout)
-	p.RapidFails = int(limits.RapidFailsPerMinute.Default)
-	if n := either(a.RapidFailsPerMinute, c.RapidFailsPerMinute); n != nil {
-		p.RapidFails = int(*n)
-	}
+	p.RapidFails = count(limits.RapidFailsPerMinute, a.RapidFailsPerMinute, c.RapidFailsPerMinute)
 	if plain := either(a.DisableStartUpErrorPage, c.DisableStartUpErrorPage); plain != nil {
 		p.PlainErrors = *plain
 	}
+	p.BodyLimit = limits.Body.Default
+	if a.BodyLimit != nil {
+		p.BodyLimit = *a.BodyLimit
+	}
+	p.Concurrency, p.Queue = count(limits.Concurrency, a.Concurrency), count(limits.Queue, a.Queue)
+	p.QueueTimeout = first(limits.QueueTimeout, a.QueueTimeout)
 	if p.Profile == "" {
 		p.Profile = site.ProfileASPNETCore
 		if c.Section == "httpPlatform" && len(a.Command) == 0 {
@@ -161,6 +168,13 @@ func first(limit site.Limit, values ...*time.Duration) time.Duration {
 		return *d
 	}
 	return limit.Duration()
+}
+
+func count(limit site.Limit, values ...*uint32) int {
+	if n := either(values...); n != nil {
+		return int(*n)
+	}
+	return int(limit.Default)
 }
 
 func either[T any](values ...*T) *T {

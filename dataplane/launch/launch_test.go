@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -230,11 +231,30 @@ func TestFingerprint(t *testing.T) {
 	if again := of(func(a *site.Application) { n := uint32(3); a.RapidFailsPerMinute = &n }); again != same {
 		t.Error("rapidFailsPerMinute costs a new instance")
 	}
+	if again := of(func(a *site.Application) { n := uint32(3); a.Concurrency, a.Queue = &n, &n }); again != same {
+		t.Error("limits cost a new instance")
+	}
 	if other := of(func(a *site.Application) { a.Env = []site.Variable{{Name: "X", Value: "1"}} }); other == same {
 		t.Error("a new variable costs nothing")
 	}
 	if other := of(func(a *site.Application) { a.Command = []string{"./A", "x"} }); other == same {
 		t.Error("another command costs nothing")
+	}
+}
+
+// Limits are the site's, else the defaults; zeros that are set are no defaults.
+func TestLimits(t *testing.T) {
+	root := folder(t, map[string]string{"A": "elf"})
+	in := input(t, root, nil)
+	plan, err := Resolve(in)
+	if err != nil || plan.BodyLimit != 30_000_000 || plan.Concurrency != 1000 || plan.Queue != 1000 || plan.QueueTimeout != 30*time.Second {
+		t.Errorf("%+v, %v", plan, err)
+	}
+	a, two, zero, body, none := *in.Application, uint32(2), uint32(0), int64(0), time.Duration(0)
+	a.BodyLimit, a.Concurrency, a.Queue, a.QueueTimeout = &body, &two, &zero, &none
+	in.Application = &a
+	if plan, err = Resolve(in); err != nil || plan.BodyLimit != 0 || plan.Concurrency != 2 || plan.Queue != 0 || plan.QueueTimeout != 0 {
+		t.Errorf("%+v, %v", plan, err)
 	}
 }
 

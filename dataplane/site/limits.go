@@ -13,7 +13,15 @@ type Limit struct {
 // model read it.
 type Limits struct {
 	StartupTimeLimit, ShutdownTimeLimit, RequestTimeout, RapidFailsPerMinute, ProcessesPerApplication Limit
+	// Body is the most that a body may have (FWD-15); Unlimited stands beside its range.
+	Body Limit
+	// Concurrency is how many requests may be with instances at once, Queue how many further ones may wait, QueueTimeout
+	// for how long.
+	Concurrency, Queue, QueueTimeout Limit
 }
+
+// Unlimited as BodyLimit lets every body through.
+const Unlimited = -1
 
 // TheLimits gives the table.
 func TheLimits() Limits {
@@ -23,6 +31,10 @@ func TheLimits() Limits {
 		RequestTimeout:          Limit{"requestTimeout", 0, 1_296_000, 120, "s"},
 		RapidFailsPerMinute:     Limit{"rapidFailsPerMinute", 0, 100, 10, ""},
 		ProcessesPerApplication: Limit{"processesPerApplication", 1, 100, 1, ""},
+		Body:                    Limit{"body", 0, 1_000_000_000_000, 30_000_000, "B"},
+		Concurrency:             Limit{"concurrency", 1, 100_000, 1000, ""},
+		Queue:                   Limit{"queue", 0, 100_000, 1000, ""},
+		QueueTimeout:            Limit{"queueTimeout", 0, 3600, 30, "s"},
 	}
 }
 

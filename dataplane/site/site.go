@@ -60,6 +60,12 @@ type Application struct {
 	RapidFailsPerMinute *uint32
 	// DisableStartUpErrorPage answers a failed start with a plain 502 (ERR-4).
 	DisableStartUpErrorPage *bool
+	// BodyLimit is how many bytes the body of a request may have; 0 is no body at all, Unlimited any number.
+	BodyLimit *int64
+	// Concurrency is how many requests may be with instances at once; Queue is how many further ones may wait, each for
+	// QueueTimeout at most.
+	Concurrency, Queue *uint32
+	QueueTimeout       *time.Duration
 }
 
 // Variable is one environment variable. Names differ without regard to case and are passed as spelled; an empty value is

@@ -14,7 +14,8 @@ func good() *Site {
 func TestValidate(t *testing.T) {
 	second := 1500 * time.Millisecond
 	hour := 2 * time.Hour
-	many := uint32(101)
+	many, none, lots := uint32(101), uint32(0), uint32(100_001)
+	negative, huge, unlimited, nothing := int64(-2), int64(1_000_000_000_001), int64(Unlimited), int64(0)
 	for name, c := range map[string]struct {
 		change func(*Site)
 		want   []string
@@ -41,6 +42,14 @@ func TestValidate(t *testing.T) {
 		"half seconds":      {func(s *Site) { s.Applications[0].StartupTimeLimit = &second }, []string{"applications[0].ready.timeout"}},
 		"too long":          {func(s *Site) { s.Applications[0].ShutdownTimeLimit = &hour }, []string{"applications[0].stop.timeout"}},
 		"rapid fails":       {func(s *Site) { s.Applications[0].RapidFailsPerMinute = &many }, []string{"applications[0].rapidFailsPerMinute"}},
+		"body below none":   {func(s *Site) { s.Applications[0].BodyLimit = &negative }, []string{"applications[0].limits.body"}},
+		"huge body":         {func(s *Site) { s.Applications[0].BodyLimit = &huge }, []string{"applications[0].limits.body"}},
+		"any body":          {func(s *Site) { s.Applications[0].BodyLimit = &unlimited }, nil},
+		"no body":           {func(s *Site) { s.Applications[0].BodyLimit = &nothing }, nil},
+		"no concurrency":    {func(s *Site) { s.Applications[0].Concurrency = &none }, []string{"applications[0].limits.concurrency"}},
+		"long queue":        {func(s *Site) { s.Applications[0].Queue = &lots }, []string{"applications[0].limits.queue"}},
+		"no queue":          {func(s *Site) { s.Applications[0].Queue = &none }, nil},
+		"long wait":         {func(s *Site) { s.Applications[0].QueueTimeout = &hour }, []string{"applications[0].limits.queueTimeout"}},
 		"loader variable":   {func(s *Site) { s.Applications[0].Env = []Variable{{"ld_preload", "x"}} }, []string{"applications[0].env.ld_preload"}},
 		"variable twice":    {func(s *Site) { s.Applications[0].Env = []Variable{{"A", "x"}, {"a", ""}} }, []string{"applications[0].env.a"}},
 		"empty program":     {func(s *Site) { s.Applications[0].Command = []string{""} }, []string{"applications[0].command[0]"}},
@@ -103,15 +112,18 @@ func FuzzSelector(f *testing.F) {
 
 func TestCompare(t *testing.T) {
 	old := Application{Path: "/", Root: "/a"}
-	minute := time.Minute
+	minute, two, body := time.Minute, uint32(2), int64(0)
 	for name, c := range map[string]struct {
 		change func(*Application)
 		want   Change
 	}{
 		"same":    {func(*Application) {}, ChangeNone},
 		"timeout": {func(a *Application) { a.RequestTimeout = &minute }, ChangeRoutes},
-		"env":     {func(a *Application) { a.Env = []Variable{{"A", "b"}} }, ChangeSwap},
-		"root":    {func(a *Application) { a.Root = "/b" }, ChangeSwap},
+		"limits": {func(a *Application) {
+			a.BodyLimit, a.Concurrency, a.Queue, a.QueueTimeout = &body, &two, &two, &minute
+		}, ChangeRoutes},
+		"env":  {func(a *Application) { a.Env = []Variable{{"A", "b"}} }, ChangeSwap},
+		"root": {func(a *Application) { a.Root = "/b" }, ChangeSwap},
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := old

@@ -126,8 +126,18 @@ func (c *check) application(at string, a *Application) {
 	c.duration(at+".ready.timeout", a.StartupTimeLimit, limits.StartupTimeLimit)
 	c.duration(at+".stop.timeout", a.ShutdownTimeLimit, limits.ShutdownTimeLimit)
 	c.duration(at+".requestTimeout", a.RequestTimeout, limits.RequestTimeout)
-	if n := a.RapidFailsPerMinute; n != nil && !limits.RapidFailsPerMinute.Contains(int64(*n)) {
-		c.add(at+".rapidFailsPerMinute", "%d is not in %d to %d", *n, limits.RapidFailsPerMinute.Min, limits.RapidFailsPerMinute.Max)
+	c.number(at+".rapidFailsPerMinute", a.RapidFailsPerMinute, limits.RapidFailsPerMinute)
+	if n := a.BodyLimit; n != nil && *n != Unlimited && !limits.Body.Contains(*n) {
+		c.add(at+".limits.body", "%d bytes are not in 0 to %dGB, and none lifts the limit", *n, limits.Body.Max/1_000_000_000)
+	}
+	c.number(at+".limits.concurrency", a.Concurrency, limits.Concurrency)
+	c.number(at+".limits.queue", a.Queue, limits.Queue)
+	c.duration(at+".limits.queueTimeout", a.QueueTimeout, limits.QueueTimeout)
+}
+
+func (c *check) number(at string, n *uint32, limit Limit) {
+	if n != nil && !limit.Contains(int64(*n)) {
+		c.add(at, "%d is not in %d to %d", *n, limit.Min, limit.Max)
 	}
 }
 

@@ -73,6 +73,26 @@ func (w *writer) application(a *site.Application) {
 	if a.DisableStartUpErrorPage != nil {
 		w.line(2, "disableStartUpErrorPage: %t", *a.DisableStartUpErrorPage)
 	}
+	w.limits(a)
+}
+
+func (w *writer) limits(a *site.Application) {
+	var all []string
+	if a.BodyLimit != nil {
+		all = append(all, "body: "+formatSize(*a.BodyLimit))
+	}
+	if a.Concurrency != nil {
+		all = append(all, fmt.Sprintf("concurrency: %d", *a.Concurrency))
+	}
+	if a.Queue != nil {
+		all = append(all, fmt.Sprintf("queue: %d", *a.Queue))
+	}
+	if a.QueueTimeout != nil {
+		all = append(all, "queueTimeout: "+short(*a.QueueTimeout))
+	}
+	if len(all) > 0 {
+		w.line(2, "limits: {%s}", strings.Join(all, ", "))
+	}
 }
 
 func (w *writer) duration(format string, d *time.Duration) {

@@ -110,7 +110,13 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 		"requestTimeout":          r.duration(&a.RequestTimeout),
 		"rapidFailsPerMinute":     r.number(&a.RapidFailsPerMinute),
 		"disableStartUpErrorPage": r.boolean(&a.DisableStartUpErrorPage),
-	}, "limits", "recycle", "prefix", "instances", "release", "warmup", "idle")
+		"limits": func(n ast.Node, path string) {
+			r.fields(n, path, map[string]field{
+				"body": r.size(&a.BodyLimit), "concurrency": r.number(&a.Concurrency), "queue": r.number(&a.Queue),
+				"queueTimeout": r.duration(&a.QueueTimeout),
+			}, "memory", "cpu", "pids")
+		},
+	}, "recycle", "prefix", "instances", "release", "warmup", "idle")
 	a.Profile, a.Start = site.Profile(profile), site.StartMode(start)
 	return a
 }

@@ -40,6 +40,7 @@ applications:
     requestTimeout: 2m
     rapidFailsPerMinute: 0
     disableStartUpErrorPage: true
+    limits: {body: 64MiB, concurrency: 200, queue: 0, queueTimeout: 10s}
   - path: /api
     root: /srv/api
     profile: generic
@@ -61,6 +62,7 @@ func wholeSite() *site.Site {
 			},
 			StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), RequestTimeout: pointer(2 * time.Minute),
 			RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
+			BodyLimit: pointer(int64(64 << 20)), Concurrency: pointer(uint32(200)), Queue: pointer(uint32(0)), QueueTimeout: pointer(10 * time.Second),
 		}, {
 			Path: "/api", Root: "/srv/api", Profile: site.ProfileGeneric, Start: site.StartAlways,
 			Command: []string{"./api", "--listen", "127.0.0.1:${PORT}"},
@@ -164,7 +166,7 @@ applications:
     ready: {http: /h, timeout: 2h}
     stop: {timeout: 20, signal: INT}
     rapidFailsPerMinute: 101
-    limits: {memory: 1GiB}
+    limits: {memory: 1GiB, body: 30 MB, concurrency: 0, queue: -1, queueTimeout: 2h, rate: 1}
     recycle: {every: 24h}
     instances: 2
     requestTimeout: soon
@@ -188,7 +190,12 @@ rollout: {canary: 1}
 			`f:15:21: applications[0].stop.timeout: "20" is no length of time`,
 			`f:15:25: applications[0].stop.signal: signal is not supported yet`,
 			`f:16:5: applications[0].rapidFailsPerMinute: 101 is not in 0 to 100`,
-			`f:17:14: applications[0].limits: limits.memory is not supported yet`,
+			`f:17:14: applications[0].limits.memory: memory is not supported yet`,
+			`f:17:34: applications[0].limits.body: "30 MB" is no size: write it as 30MB, 64KiB, a number of bytes, or none`,
+			`f:17:41: applications[0].limits.concurrency: 0 is not in 1 to 100000`,
+			`f:17:64: applications[0].limits.queue: "-1" is no whole number from 0 up`,
+			`f:17:68: applications[0].limits.queueTimeout: 2h0m0s is not in 0s to 3600s in whole seconds`,
+			`f:17:86: applications[0].limits.rate: is not known; known here: body, concurrency, queue, queueTimeout`,
 			`f:18:15: applications[0].recycle: recycle.every is not supported yet`,
 			`f:19:5: applications[0].instances: instances is not supported yet`,
 			`f:20:21: applications[0].requestTimeout: "soon" is no length of time`,

@@ -17,12 +17,8 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
 
-const (
-	// queueLimit is how many requests may wait for an instance.
-	queueLimit = 1000
-	// slot is the number of the one instance an application has.
-	slot = 1
-)
+// slot is the number of the one instance an application has.
+const slot = 1
 
 // Config is one application as it is to run.
 type Config struct {
@@ -63,12 +59,8 @@ type Config struct {
 	Changed func()
 }
 
-var (
-	// ErrStopping says that the pool takes no requests any more; another may stand in its place already.
-	ErrStopping = errors.New("supervise: the application is being stopped")
-	// ErrQueueFull says that too many requests wait already.
-	ErrQueueFull = errors.New("supervise: too many requests wait for the application")
-)
+// ErrStopping says that the pool takes no requests any more; another may stand in its place already.
+var ErrStopping = errors.New("supervise: the application is being stopped")
 
 // RefusedError says that starts are refused because of rapid fails (1003).
 type RefusedError struct {
@@ -111,7 +103,6 @@ type Pool struct {
 
 	mu       sync.Mutex
 	current  *instance // starting or ready
-	waiting  int
 	window   window
 	closed   bool
 	failure  error // of the newest start
@@ -131,8 +122,19 @@ func New(config Config) *Pool {
 	return &Pool{config: config, log: config.Logger.With("site", config.Site, "application", config.Application)}
 }
 
-// Acquire takes a ready instance, starting one when there is none. It waits until ctx ends. Every waiting request of a
-// start that fails gets its *StartError.
+// TryAcquire takes an instance that is ready; it starts none and does not wait.
+func (p *Pool) TryAcquire() (Claim, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := p.current; i != nil && i.ready && !p.closed {
+		i.inFlight++
+		return Claim{i.upstream, i.token, p, i}, true
+	}
+	return Claim{}, false
+}
+
+// Acquire takes a ready instance, starting one when there is none. It waits until ctx ends, and does not bound how many
+// wait. Every waiting request of a start that fails gets its *StartError.
 func (p *Pool) Acquire(ctx context.Context) (Claim, error) {
 	for {
 		p.mu.Lock()
@@ -146,17 +148,8 @@ func (p *Pool) Acquire(ctx context.Context) (Claim, error) {
 			p.mu.Unlock()
 			return Claim{i.upstream, i.token, p, i}, nil
 		}
-		if p.waiting >= queueLimit {
-			p.mu.Unlock()
-			return Claim{}, ErrQueueFull
-		}
-		p.waiting++
 		p.mu.Unlock()
-		err = p.wait(ctx, i)
-		p.mu.Lock()
-		p.waiting--
-		p.mu.Unlock()
-		if err != nil {
+		if err := p.wait(ctx, i); err != nil {
 			return Claim{}, err
 		}
 	}

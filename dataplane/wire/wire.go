@@ -42,11 +42,14 @@ func Site(m *typesv1.Site) (*site.Site, error) {
 }
 
 func application(m *typesv1.Application) (site.Application, error) {
-	p, f := m.GetProcess(), m.GetForward()
+	p, f, l := m.GetProcess(), m.GetForward(), m.GetLimits()
 	a := site.Application{
 		Path: m.GetPath(), Root: m.GetRoot(), User: m.GetUser(), Command: p.GetCommand(),
 		StartupTimeLimit: duration(p.GetStartupTimeLimit()), ShutdownTimeLimit: duration(p.GetShutdownTimeLimit()),
-		RequestTimeout: duration(f.GetRequestTimeout()),
+		RequestTimeout: duration(f.GetRequestTimeout()), QueueTimeout: duration(l.GetQueueTimeout()),
+	}
+	if l != nil {
+		a.BodyLimit, a.Concurrency, a.Queue = l.Body, l.Concurrency, l.Queue
 	}
 	if p != nil {
 		a.RapidFailsPerMinute = p.RapidFailsPerMinute
@@ -119,6 +122,9 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 	}
 	if a.RequestTimeout != nil || a.DisableStartUpErrorPage != nil {
 		m.Forward = &typesv1.ForwardSpec{RequestTimeout: durationMessage(a.RequestTimeout), DisableStartUpErrorPage: a.DisableStartUpErrorPage}
+	}
+	if a.BodyLimit != nil || a.Concurrency != nil || a.Queue != nil || a.QueueTimeout != nil {
+		m.Limits = &typesv1.LimitSpec{Body: a.BodyLimit, Concurrency: a.Concurrency, Queue: a.Queue, QueueTimeout: durationMessage(a.QueueTimeout)}
 	}
 	return m
 }

@@ -16,6 +16,7 @@ import (
 
 func full() *site.Site {
 	limit, timeout, fails, plain := 30*time.Second, time.Duration(0), uint32(0), true
+	body, concurrency := int64(0), uint32(2)
 	return &site.Site{
 		Name: "shop", Labels: map[string]string{"team": "web", "env": "prod"}, Placement: site.Placement{Hosts: "role=web"},
 		Bindings:   []site.Binding{{Listener: "http", Hostnames: []string{"shop.example.com"}}},
@@ -24,11 +25,12 @@ func full() *site.Site {
 			Path: "/", Root: "/srv/shop", User: "shop", Profile: site.ProfileGeneric, Command: []string{"./api", "--x"},
 			Env: []site.Variable{{Name: "A", Value: ""}}, Start: site.StartAlways, StartupTimeLimit: &limit,
 			ShutdownTimeLimit: &limit, RequestTimeout: &timeout, RapidFailsPerMinute: &fails, DisableStartUpErrorPage: &plain,
+			BodyLimit: &body, Concurrency: &concurrency, Queue: &fails, QueueTimeout: &timeout,
 		}},
 	}
 }
 
-// Zeros that are set survive: rapidFailsPerMinute 0 is not the default.
+// Zeros that are set survive: rapidFailsPerMinute 0 is not the default, nor is a body of 0 bytes.
 func TestRoundTrip(t *testing.T) {
 	want := full()
 	got, err := Site(SiteMessage(want))

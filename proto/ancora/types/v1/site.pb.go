@@ -407,6 +407,7 @@ type Application struct {
 	Profile       Profile      `protobuf:"varint,4,opt,name=profile,proto3,enum=ancora.types.v1.Profile" json:"profile,omitempty"`
 	Process       *ProcessSpec `protobuf:"bytes,5,opt,name=process,proto3" json:"process,omitempty"`
 	Forward       *ForwardSpec `protobuf:"bytes,6,opt,name=forward,proto3" json:"forward,omitempty"`
+	Limits        *LimitSpec   `protobuf:"bytes,7,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -479,6 +480,13 @@ func (x *Application) GetProcess() *ProcessSpec {
 func (x *Application) GetForward() *ForwardSpec {
 	if x != nil {
 		return x.Forward
+	}
+	return nil
+}
+
+func (x *Application) GetLimits() *LimitSpec {
+	if x != nil {
+		return x.Limits
 	}
 	return nil
 }
@@ -683,6 +691,81 @@ func (x *ForwardSpec) GetDisableStartUpErrorPage() bool {
 	return false
 }
 
+// LimitSpec says how much of an application visitors may use at once. What is unset has its default.
+type LimitSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes of the body of a request, 0 to 1,000,000,000,000, default 30,000,000. Zero is legal: no body at all; -1 lifts the
+	// limit. A larger one is answered with 413.
+	Body *int64 `protobuf:"varint,1,opt,name=body,proto3,oneof" json:"body,omitempty"`
+	// Requests that may be with instances at once, 1 to 100,000, default 1000.
+	Concurrency *uint32 `protobuf:"varint,2,opt,name=concurrency,proto3,oneof" json:"concurrency,omitempty"`
+	// Further requests that may wait for their turn or for an instance, 0 to 100,000, default 1000. Zero is legal: none. Who
+	// finds no place in the queue is answered with 503.
+	Queue *uint32 `protobuf:"varint,3,opt,name=queue,proto3,oneof" json:"queue,omitempty"`
+	// How long each of them may wait, 0 to 3600 s, default 30 s; then 503. The start of an instance has a limit of its own.
+	QueueTimeout  *durationpb.Duration `protobuf:"bytes,4,opt,name=queue_timeout,json=queueTimeout,proto3" json:"queue_timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LimitSpec) Reset() {
+	*x = LimitSpec{}
+	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LimitSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LimitSpec) ProtoMessage() {}
+
+func (x *LimitSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LimitSpec.ProtoReflect.Descriptor instead.
+func (*LimitSpec) Descriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LimitSpec) GetBody() int64 {
+	if x != nil && x.Body != nil {
+		return *x.Body
+	}
+	return 0
+}
+
+func (x *LimitSpec) GetConcurrency() uint32 {
+	if x != nil && x.Concurrency != nil {
+		return *x.Concurrency
+	}
+	return 0
+}
+
+func (x *LimitSpec) GetQueue() uint32 {
+	if x != nil && x.Queue != nil {
+		return *x.Queue
+	}
+	return 0
+}
+
+func (x *LimitSpec) GetQueueTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.QueueTimeout
+	}
+	return nil
+}
+
 var File_ancora_types_v1_site_proto protoreflect.FileDescriptor
 
 const file_ancora_types_v1_site_proto_rawDesc = "" +
@@ -711,14 +794,15 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"expression\"C\n" +
 	"\aBinding\x12\x1a\n" +
 	"\blistener\x18\x01 \x01(\tR\blistener\x12\x1c\n" +
-	"\thostnames\x18\x02 \x03(\tR\thostnames\"\xfc\x01\n" +
+	"\thostnames\x18\x02 \x03(\tR\thostnames\"\xb0\x02\n" +
 	"\vApplication\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\tR\x04root\x12\x12\n" +
 	"\x04user\x18\x03 \x01(\tR\x04user\x122\n" +
 	"\aprofile\x18\x04 \x01(\x0e2\x18.ancora.types.v1.ProfileR\aprofile\x126\n" +
 	"\aprocess\x18\x05 \x01(\v2\x1c.ancora.types.v1.ProcessSpecR\aprocess\x126\n" +
-	"\aforward\x18\x06 \x01(\v2\x1c.ancora.types.v1.ForwardSpecR\aforwardJ\x04\b\b\x10\tR\arelease\"\xfa\x02\n" +
+	"\aforward\x18\x06 \x01(\v2\x1c.ancora.types.v1.ForwardSpecR\aforward\x122\n" +
+	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limitsJ\x04\b\b\x10\tR\arelease\"\xfa\x02\n" +
 	"\vProcessSpec\x12\x18\n" +
 	"\acommand\x18\x01 \x03(\tR\acommand\x126\n" +
 	"\x03env\x18\x02 \x03(\v2$.ancora.types.v1.EnvironmentVariableR\x03env\x120\n" +
@@ -733,7 +817,15 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\vForwardSpec\x12B\n" +
 	"\x0frequest_timeout\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\x12A\n" +
 	"\x1bdisable_start_up_error_page\x18\x02 \x01(\bH\x00R\x17disableStartUpErrorPage\x88\x01\x01B\x1e\n" +
-	"\x1c_disable_start_up_error_page*O\n" +
+	"\x1c_disable_start_up_error_page\"\xc9\x01\n" +
+	"\tLimitSpec\x12\x17\n" +
+	"\x04body\x18\x01 \x01(\x03H\x00R\x04body\x88\x01\x01\x12%\n" +
+	"\vconcurrency\x18\x02 \x01(\rH\x01R\vconcurrency\x88\x01\x01\x12\x19\n" +
+	"\x05queue\x18\x03 \x01(\rH\x02R\x05queue\x88\x01\x01\x12>\n" +
+	"\rqueue_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\fqueueTimeoutB\a\n" +
+	"\x05_bodyB\x0e\n" +
+	"\f_concurrencyB\b\n" +
+	"\x06_queue*O\n" +
 	"\aProfile\x12\x17\n" +
 	"\x13PROFILE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PROFILE_ASPNETCORE\x10\x01\x12\x13\n" +
@@ -756,7 +848,7 @@ func file_ancora_types_v1_site_proto_rawDescGZIP() []byte {
 }
 
 var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_ancora_types_v1_site_proto_goTypes = []any{
 	(Profile)(0),                  // 0: ancora.types.v1.Profile
 	(StartMode)(0),                // 1: ancora.types.v1.StartMode
@@ -768,31 +860,34 @@ var file_ancora_types_v1_site_proto_goTypes = []any{
 	(*ProcessSpec)(nil),           // 7: ancora.types.v1.ProcessSpec
 	(*EnvironmentVariable)(nil),   // 8: ancora.types.v1.EnvironmentVariable
 	(*ForwardSpec)(nil),           // 9: ancora.types.v1.ForwardSpec
-	nil,                           // 10: ancora.types.v1.Site.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*LimitSpec)(nil),             // 10: ancora.types.v1.LimitSpec
+	nil,                           // 11: ancora.types.v1.Site.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
 }
 var file_ancora_types_v1_site_proto_depIdxs = []int32{
-	10, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
+	11, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
 	3,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
 	5,  // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
 	6,  // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
-	11, // 4: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
-	11, // 5: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
+	12, // 4: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
+	12, // 5: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
 	4,  // 6: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
 	0,  // 7: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
 	7,  // 8: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
 	9,  // 9: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
-	8,  // 10: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
-	1,  // 11: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
-	12, // 12: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
-	12, // 13: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
-	12, // 14: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	10, // 10: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
+	8,  // 11: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
+	1,  // 12: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
+	13, // 13: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
+	13, // 14: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
+	13, // 15: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	13, // 16: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }
@@ -802,13 +897,14 @@ func file_ancora_types_v1_site_proto_init() {
 	}
 	file_ancora_types_v1_site_proto_msgTypes[5].OneofWrappers = []any{}
 	file_ancora_types_v1_site_proto_msgTypes[7].OneofWrappers = []any{}
+	file_ancora_types_v1_site_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_site_proto_rawDesc), len(file_ancora_types_v1_site_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

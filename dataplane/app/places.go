@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/supervise"
+)
+
+// options are those of every request; the token is the instance's.
+func (d *running) options() forward.Options {
+	return forward.Options{RequestTimeout: d.spec.RequestTimeout, BodyLimit: d.spec.BodyLimit}
+}
+
+// claim takes an instance for a request that has a place already. The door may be replaced while it waits; it keeps its
+// place then and waits at the next one, which is returned.
+func (d *running) claim(ctx context.Context) (*running, supervise.Claim, error) {
+	for {
+		claim, err := d.acquire(ctx)
+		if errors.Is(err, supervise.ErrStopping) {
+			if next, runs := d.app.door.Load().Door.(*running); runs && next != d {
+				d = next
+				continue
+			}
+		}
+		return d, claim, err
+	}
+}
+
+// acquire waits for an instance if none is ready. The wait is bounded by the start alone, also for those who have no place
+// yet: if it fails, they have waited for it as well.
+func (d *running) acquire(ctx context.Context) (supervise.Claim, error) {
+	if claim, ok := d.pool.TryAcquire(); ok {
+		return claim, nil
+	}
+	d.app.turnstile.Start()
+	claim, err := d.pool.Acquire(ctx)
+	var failure error
+	if start, ok := errors.AsType[*supervise.StartError](err); ok {
+		failure = start
+	}
+	d.app.turnstile.Started(failure)
+	return claim, err
+}
+
+// leave gives back the instance, then the place: who comes in next never finds one request more than is allowed.
+func (a *App) leave(claim supervise.Claim) {
+	claim.Release()
+	a.turnstile.Leave()
+}
+
+// Load is how much an application has to do, and how many requests it refused since the agent's worker started.
+type Load struct {
+	// InFlight counts the requests that are with instances, Queued those that wait for a place or an instance.
+	InFlight, Queued int
+	// QueueFull and QueueTimeout count the requests that met limits.queue and limits.queueTimeout; NoInstance those that
+	// waited for a start that failed, or came while starts were refused.
+	QueueFull, QueueTimeout, NoInstance uint64
+}
+
+// Load tells how much there is to do now.
+func (a *App) Load() Load {
+	l := a.turnstile.Load()
+	return Load{InFlight: l.InFlight, Queued: l.Queued, QueueFull: l.Full, QueueTimeout: l.Late, NoInstance: a.noInstance.Load()}
+}
