@@ -95,7 +95,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
-		RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
+		Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
 		BodyLimit: bodyLimit(plan.BodyLimit),
 		Limits:    turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
 	}

@@ -33,6 +33,8 @@ type Spec struct {
 	Limits turnstile.Limits
 	// InProcess asks for the semantics of the in-process model: 500.3x, a failed start that sticks for a while.
 	InProcess bool
+	// Generic forwards in the manner of the generic profile.
+	Generic bool
 	// PlainErrors answers a failed start with a plain 502.
 	PlainErrors bool
 	// Development shows visitors why it does not start.

@@ -10,7 +10,7 @@ import (
 
 // options are those of every request; the token is the instance's.
 func (d *running) options() forward.Options {
-	return forward.Options{RequestTimeout: d.spec.RequestTimeout, BodyLimit: d.spec.BodyLimit}
+	return forward.Options{Generic: d.spec.Generic, RequestTimeout: d.spec.RequestTimeout, BodyLimit: d.spec.BodyLimit}
 }
 
 // claim takes an instance for a request that has a place already. The door may be replaced while it waits; it keeps its

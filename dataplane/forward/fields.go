@@ -25,7 +25,7 @@ func appendRequest(dst []byte, r *Request, opt *Options) (head []byte, inline bo
 
 	nominates := nominated(r.Fields)
 	for _, f := range r.Fields {
-		if dropsRequest(f.Name, r.Upgrade) || nominates && isNominated(r.Fields, f.Name) {
+		if dropsRequest(f.Name, r.Upgrade) || opt.Generic && fold(f.Name, "X-Forwarded-Host") || nominates && isNominated(r.Fields, f.Name) {
 			continue
 		}
 		dst = appendField(dst, f)
@@ -37,12 +37,12 @@ func appendRequest(dst []byte, r *Request, opt *Options) (head []byte, inline bo
 		dst = append(dst, "Expect: 100-continue\r\n"...)
 	}
 	dst = appendLength(dst, r)
-	if opt.Token != "" {
+	if opt.Token != "" && !opt.Generic {
 		dst = append(dst, tokenField+": "...)
 		dst = append(dst, opt.Token...)
 		dst = append(dst, '\r', '\n')
 	}
-	dst = appendForwarded(dst, r, nominates)
+	dst = appendForwarded(dst, r, nominates, opt.Generic)
 	dst = append(dst, '\r', '\n')
 	return appendBody(dst, r)
 }
@@ -71,13 +71,14 @@ func appendLength(dst []byte, r *Request) []byte {
 }
 
 // appendForwarded adds the client to what earlier proxies said, each in one field (FWD-4, FWD-5). Where a trusted proxy
-// has said it, nothing is added, and no Connection field takes it away.
-func appendForwarded(dst []byte, r *Request, nominates bool) []byte {
+// has said it, nothing is added, and no Connection field takes it away. Most servers take no port in X-Forwarded-For, and
+// learn the host name that the client has used from a field that ASP.NET Core Module never sends (FWD-6).
+func appendForwarded(dst []byte, r *Request, nominates, generic bool) []byte {
 	dst = appendList(dst, r, "X-Forwarded-For", nominates && !r.ClientTold)
 	if r.ClientTold {
 		dst = dst[:len(dst)-len(", ")]
 	} else {
-		dst = appendClient(dst, r.Client)
+		dst = appendClient(dst, r.Client, !generic)
 	}
 	dst = append(dst, '\r', '\n')
 	dst = appendList(dst, r, "X-Forwarded-Proto", nominates && !r.SchemeTold)
@@ -89,15 +90,22 @@ func appendForwarded(dst []byte, r *Request, nominates bool) []byte {
 	default:
 		dst = append(dst, "http"...)
 	}
+	if generic {
+		dst = append(dst, "\r\nX-Forwarded-Host: "...)
+		dst = append(dst, r.Host...)
+	}
 	return append(dst, '\r', '\n')
 }
 
-func appendClient(dst []byte, client netip.AddrPort) []byte {
-	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
-	if !client.IsValid() {
+func appendClient(dst []byte, client netip.AddrPort, withPort bool) []byte {
+	addr := client.Addr().Unmap().WithZone("")
+	switch {
+	case !addr.IsValid():
 		return append(dst, "unknown"...)
+	case withPort:
+		return netip.AddrPortFrom(addr, client.Port()).AppendTo(dst)
 	}
-	return client.AppendTo(dst)
+	return addr.AppendTo(dst)
 }
 
 // appendList begins a field with the values that the client's fields of this name have, a comma after each.

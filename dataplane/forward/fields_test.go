@@ -71,8 +71,29 @@ func TestForwardedAddress(t *testing.T) {
 	} {
 		r := &Request{Client: netip.MustParseAddrPort(client), Secure: true}
 		want = "X-Forwarded-For: " + want + "\r\nX-Forwarded-Proto: https\r\n"
-		if got := string(appendForwarded(nil, r, false)); got != want {
+		if got := string(appendForwarded(nil, r, false, false)); got != want {
 			t.Errorf("%s: %q", client, got)
+		}
+	}
+}
+
+// An application of the generic profile gets nothing of IIS, addresses without ports, and the host name.
+func TestGenericHead(t *testing.T) {
+	const ends = "X-Forwarded-Proto: http\nX-Forwarded-Host: shop.example:80\n\n"
+	for _, tt := range []struct{ client, head, want string }{
+		{"192.0.2.1:4711", "MS-ASPNETCORE-TOKEN: forged\nA: 1\n", "A: 1\nX-Forwarded-For: 192.0.2.1\n"},
+		{"[2001:db8::1]:4711", "X-Forwarded-For: 6.6.6.6\n", "X-Forwarded-For: 6.6.6.6, 2001:db8::1\n"},
+		{"192.0.2.1:4711", "X-Forwarded-Host: evil.example\nx_forwarded_host: evil.example\nConnection: X-Forwarded-Host\n", "X-Forwarded-For: 192.0.2.1\n"},
+	} {
+		r, err := parsed(crlf("GET / HTTP/1.1\nHost: shop.example:80\n" + tt.head + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Client = netip.MustParseAddrPort(tt.client)
+		head, _ := appendRequest(nil, r, &Options{Token: "t0ken", Generic: true})
+		want := "GET / HTTP/1.1\nHost: shop.example:80\n" + tt.want + ends
+		if got := strings.ReplaceAll(string(head), "\r\n", "\n"); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
 	}
 }

@@ -25,6 +25,9 @@ const maxInterim = 100
 type Options struct {
 	// Token is the pairing token (FWD-3), sent with every request and never shown to a client. Empty: none.
 	Token string
+	// Generic is for applications that know nothing of IIS: no field of its module, X-Forwarded-For without ports, and
+	// X-Forwarded-Host, which is always the Host of the request.
+	Generic bool
 	// RequestTimeout is how long no byte may move between us and the instance (FWD-30); it is no limit of the whole
 	// request. 0 is no limit. It does not hold for WebSockets (WS-4).
 	RequestTimeout time.Duration

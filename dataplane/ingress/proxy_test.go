@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -238,6 +239,27 @@ func visit(t *testing.T, s *server, id int, random *rand.Rand) {
 		}
 		if res.Close {
 			return
+		}
+	}
+}
+
+// TestServerField: it is the application's, and there is none when it sends none (FWD-22), over both versions.
+func TestServerField(t *testing.T) {
+	s := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/named" {
+			w.Header().Set("Server", "Kestrel")
+		}
+	}, Options{H2C: true})
+	for major, transport := range transports(t, "127.0.0.1") {
+		for path, want := range map[string][]string{"/named": {"Kestrel"}, "/": nil} {
+			response, err := (&http.Client{Transport: transport}).Get("http://" + s.addr + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if got := response.Header.Values("Server"); response.ProtoMajor != major || !slices.Equal(got, want) {
+				t.Errorf("HTTP/%d %s: %q", response.ProtoMajor, path, got)
+			}
 		}
 	}
 }

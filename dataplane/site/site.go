@@ -78,7 +78,8 @@ type Profile string
 const (
 	// ProfileASPNETCore sets the variables of the ASP.NET Core Module and ASPNETCORE_URLS.
 	ProfileASPNETCore Profile = "aspnetcore"
-	// ProfileGeneric sets PORT, HTTP_PLATFORM_PORT and ASPNETCORE_URLS, for any other program.
+	// ProfileGeneric sets PORT, HTTP_PLATFORM_PORT and ASPNETCORE_URLS, for any other program; its requests have no field of
+	// IIS, no ports in X-Forwarded-For, and X-Forwarded-Host.
 	ProfileGeneric Profile = "generic"
 )
 

@@ -373,3 +373,17 @@ func TestServeTrustedProxy(t *testing.T) {
 		t.Errorf("%d %s", r.Code, r.Errors)
 	}
 }
+
+// An application of the generic profile gets nothing that only IIS means.
+func TestServeGenericFields(t *testing.T) {
+	s := serveSite(t, "profile: generic\n")
+	body := lab.Get(t, s.address, "/headers").Body
+	for _, want := range []string{"X-Forwarded-For: 127.0.0.1\n", "X-Forwarded-Proto: http\n", "X-Forwarded-Host: " + s.address + "\n"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+	if strings.Contains(strings.ToLower(body), "ms-aspnetcore") {
+		t.Errorf("a field of IIS in\n%s", body)
+	}
+}
