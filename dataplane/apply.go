@@ -14,6 +14,7 @@ type runningSite struct {
 	site     *site.Site // what runs
 	revision int64
 	apps     map[string]*runningApp
+	observer *observer
 	notes    []string
 	// rejected is why the wanted revision does not run; empty: it does.
 	rejected string
@@ -70,7 +71,7 @@ func (s *Server) applyLocked() {
 func (s *Server) applySite(d DesiredSite) (replaced []*runningSite) {
 	r := s.sites[d.Site.Name]
 	if r == nil {
-		r = &runningSite{name: d.Site.Name, apps: map[string]*runningApp{}}
+		r = &runningSite{name: d.Site.Name, apps: map[string]*runningApp{}, observer: newObserver()}
 		s.sites[d.Site.Name] = r
 	}
 	specs, notes, err := s.resolve(d.Site, d.Revision, d.RecycleEpoch)
@@ -104,6 +105,7 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, specs ma
 		}
 	}
 	for path, spec := range specs {
+		spec.Pool.Meter = r.observer.meter.Application(path)
 		a := r.apps[path]
 		if a == nil {
 			a = s.newApp(r.name, path, spec)

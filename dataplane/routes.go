@@ -107,7 +107,7 @@ func (r *runningSite) entries() []route.Entry {
 		}
 		for _, name := range names {
 			for path, a := range r.apps {
-				all = append(all, route.Entry{Listener: b.Listener, Hostname: name, Path: path, Door: a.app})
+				all = append(all, route.Entry{Listener: b.Listener, Hostname: name, Path: path, Door: &watchedDoor{a.app, r.observer}})
 			}
 		}
 	}

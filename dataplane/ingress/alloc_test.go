@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/meter"
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
 
@@ -39,11 +40,21 @@ func proxy(t testing.TB, reply string) (addr string) {
 	up := upstream.New(instance.Addr().(*net.TCPAddr).AddrPort(), upstream.Options{})
 	t.Cleanup(up.Close)
 	opt := forward.Options{Token: "0123456789abcdef0123456789abcdef0123", RequestTimeout: time.Minute}
-	return start(t, door(func(r *forward.Request, w forward.ResponseWriter) {
+	return start(t, counted{door(func(r *forward.Request, w forward.ResponseWriter) {
 		if err := forward.Serve(r, w, up, opt); err != nil {
 			w.Head(502, nil, 0)
 		}
-	}), Options{}).addr
+	}), meter.NewSite()}, Options{}).addr
+}
+
+// counted is a door that counts, as those of sites do.
+type counted struct {
+	forward.Door
+	*meter.Site
+}
+
+func (c counted) End(x *forward.Exchange) {
+	c.Site.End(x.Status, x.Duration, x.Received, x.Sent, x.Aborted)
 }
 
 const browser = "GET /shop/products?sort=name HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +

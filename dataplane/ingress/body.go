@@ -18,12 +18,13 @@ type body struct {
 	chunks  h1.Chunks
 	upgrade bool
 	err     error
+	got     int64       // bytes of the body that were read
 	done    atomic.Bool // it has been read to its end
 	closed  atomic.Bool
 }
 
 func (b *body) reset(t *turn, length int64) {
-	b.t, b.left, b.chunks, b.err = t, length, h1.Chunks{}, nil
+	b.t, b.left, b.chunks, b.err, b.got = t, length, h1.Chunks{}, nil, 0
 	b.upgrade = t != nil && t.head.Upgrade
 	b.done.Store(length == 0)
 	b.closed.Store(false)
@@ -68,6 +69,7 @@ func (b *body) Read(p []byte) (n int, err error) {
 		}
 	}
 	if n > 0 {
+		b.got += int64(n)
 		return n, nil
 	}
 	b.err = err

@@ -60,6 +60,8 @@ type conn struct {
 	watched  bool
 	stalled  [2]stall
 
+	address *netip.AddrPort // ours, once somebody has asked
+
 	ticket atomic.Int32 // of the watcher; changed under its lock
 	gone   bool         // under it as well
 }

@@ -118,10 +118,14 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		door = h.l.opt.NotFound
 	}
 	r.Base = base
+	body := &h2Body{Reader: hr.Body, control: control}
 	if r.Body != nil {
-		r.Body = h2Body{hr.Body, control}
+		r.Body = body
 	}
+	seen := sight{}
+	seen.begin(door)
 	door.Serve(r, out)
+	seen.endH2(r, hr, body, out)
 	out.finish()
 }
 
@@ -171,16 +175,25 @@ func (h *h2Server) request(hr *http.Request) (*forward.Request, error) {
 type h2Body struct {
 	io.Reader
 	control *http.ResponseController
+	got     int64
 }
 
-func (b h2Body) Close() error { return b.control.SetReadDeadline(time.Unix(1, 0)) }
+func (b *h2Body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.got += int64(n)
+	return n, err
+}
+
+func (b *h2Body) Close() error { return b.control.SetReadDeadline(time.Unix(1, 0)) }
 
 // h2Writer is the client's end of an answer over HTTP/2.
 type h2Writer struct {
 	w       http.ResponseWriter
 	flush   func() error
 	head    bool
+	status  int
 	left    int64
+	sent    int64
 	aborted bool
 }
 
@@ -205,7 +218,7 @@ func (o *h2Writer) Head(status int, fields []forward.Field, length int64) error 
 	if length >= 0 && status != 204 {
 		header.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
-	o.head, o.left = true, length
+	o.head, o.status, o.left = true, status, length
 	o.w.WriteHeader(status)
 	return nil
 }
@@ -218,6 +231,7 @@ func (o *h2Writer) Write(p []byte) (int, error) {
 		return 0, errNoHead
 	}
 	n, err := o.w.Write(p)
+	o.sent += int64(n)
 	if err == http.ErrBodyNotAllowed {
 		return len(p), nil
 	}

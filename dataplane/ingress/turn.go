@@ -30,6 +30,7 @@ type turn struct {
 	path []byte // room for a path that had to be normalised
 	body body
 	out  writer
+	seen sight
 }
 
 func (t *turn) begin(c *conn, buf *[]byte, n int) {
@@ -73,6 +74,7 @@ func (t *turn) serve() bool {
 		door = c.l.opt.NotFound
 	}
 	t.req.Base = base
+	t.seen.begin(door)
 	door.Serve(&t.req, &t.out)
 	return t.finish()
 }
@@ -81,6 +83,7 @@ func (t *turn) serve() bool {
 func (t *turn) finish() bool {
 	c := t.c
 	err := t.out.finish()
+	t.observed(err)
 	c.l.watch.remove(c, false)
 	switch {
 	case t.out.aborted || t.out.state == raw:
@@ -125,7 +128,7 @@ func (t *turn) readHead() error {
 			}
 			head := (*t.buf)[t.r : t.r+end]
 			t.r += end
-			t.behind = t.r
+			t.behind, t.seen.head = t.r, end
 			return t.head.Parse(head)
 		}
 		next = from

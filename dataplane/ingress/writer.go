@@ -18,6 +18,8 @@ type writer struct {
 	buf    []byte // what is held back
 	phrase []byte
 
+	sent    int64 // bytes of the answer that were passed to the socket
+	payload int64 // bytes of its body
 	headed  bool  // the method is HEAD: the answer has no body, whatever its fields say
 	bodied  bool  // a body follows the head
 	chunked bool  // ... in chunks
@@ -58,6 +60,7 @@ func (w *writer) reset(t *turn) {
 	}
 	w.t, w.buf, w.phrase, w.state = t, buf, nil, blank
 	w.close, w.aborted, w.cut, w.asked = false, false, false, false
+	w.sent, w.payload = 0, 0
 	w.headed = t != nil && string(t.head.Method) == "HEAD"
 }
 
@@ -172,6 +175,7 @@ func (w *writer) Hold(p []byte) error {
 	case !w.bodied || len(p) == 0:
 		return nil
 	case w.chunked:
+		w.payload += int64(len(p))
 		var line [20]byte
 		return w.gather(h1.AppendChunk(line[:0], len(p)), p, crlf)
 	case w.left >= 0:
@@ -180,6 +184,7 @@ func (w *writer) Hold(p []byte) error {
 		}
 		w.left -= int64(len(p))
 	}
+	w.payload += int64(len(p))
 	return w.gather(nil, p, nil)
 }
 
@@ -193,6 +198,7 @@ func (w *writer) gather(before, p, after []byte) error {
 	}
 	w.buf = append(w.buf, before...)
 	w.vecs = [3][]byte{w.buf, p, after}
+	w.sent += int64(len(w.buf) + len(p) + len(after))
 	w.many = w.vecs[:]
 	c := w.t.c
 	c.writes.Add(1)
@@ -213,6 +219,7 @@ func (w *writer) flush() error {
 
 func (w *writer) write(p []byte) error {
 	c := w.t.c
+	w.sent += int64(len(p))
 	c.writes.Add(1)
 	_, err := c.sock.Write(p)
 	c.writes.Add(1)

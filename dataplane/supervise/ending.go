@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/meter"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 )
 
@@ -131,6 +132,7 @@ func (i *instance) again() {
 		return
 	}
 	i.pool.current = next
+	i.pool.config.Meter.Started(meter.Port)
 	i.settle(nil)
 	i.pool.mu.Unlock()
 	go next.launch()

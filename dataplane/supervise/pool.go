@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/meter"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
@@ -54,7 +55,9 @@ type Config struct {
 	Keeper  *process.Client
 	Journal *journal.Journal
 	Ports   *Ports
-	Logger  hclog.Logger
+	// Meter counts starts and connections; nil: nobody does.
+	Meter  *meter.Application
+	Logger hclog.Logger
 	// Changed is called after each change of status, never with a lock held.
 	Changed func()
 }
@@ -135,10 +138,12 @@ func (p *Pool) TryAcquire() (Claim, bool) {
 
 // Acquire takes a ready instance, starting one when there is none. It waits until ctx ends, and does not bound how many
 // wait. Every waiting request of a start that fails gets its *StartError.
-func (p *Pool) Acquire(ctx context.Context) (Claim, error) {
+func (p *Pool) Acquire(ctx context.Context) (Claim, error) { return p.acquire(ctx, meter.Request) }
+
+func (p *Pool) acquire(ctx context.Context, why meter.Reason) (Claim, error) {
 	for {
 		p.mu.Lock()
-		i, err := p.take()
+		i, err := p.take(why)
 		if err != nil {
 			p.mu.Unlock()
 			return Claim{}, err
@@ -166,7 +171,7 @@ func (p *Pool) wait(ctx context.Context, i *instance) error {
 }
 
 // take gives the current instance, started or not, or starts one; the lock is held.
-func (p *Pool) take() (*instance, error) {
+func (p *Pool) take(why meter.Reason) (*instance, error) {
 	if p.closed {
 		return nil, ErrStopping
 	}
@@ -177,6 +182,10 @@ func (p *Pool) take() (*instance, error) {
 	if wait, refused := p.window.refuses(p.config.RapidFails, now); refused {
 		return nil, &RefusedError{p.window.count(now), p.config.RapidFails, wait}
 	}
+	if p.failure != nil {
+		why = meter.Failure
+	}
+	p.config.Meter.Started(why)
 	p.current = p.newInstance()
 	p.retired.Add(1)
 	go p.current.launch()
@@ -199,13 +208,13 @@ func (c Claim) Release() {
 func (p *Pool) Start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, err := p.take()
+	_, err := p.take(meter.Always)
 	return err
 }
 
-// Await starts an instance if there is none and waits until it is ready.
+// Await starts an instance, to replace that of another pool, and waits until it is ready.
 func (p *Pool) Await(ctx context.Context) error {
-	claim, err := p.Acquire(ctx)
+	claim, err := p.acquire(ctx, meter.Replace)
 	if err == nil {
 		claim.Release()
 	}
@@ -256,7 +265,7 @@ func (p *Pool) Stopped(ctx context.Context) error {
 func (p *Pool) becameReady(i *instance) {
 	p.mu.Lock()
 	i.ready = true
-	i.upstream = upstream.New(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), i.port), upstream.Options{Idle: p.config.Idle})
+	i.upstream = upstream.New(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), i.port), upstream.Options{Idle: p.config.Idle, Connected: p.config.Meter.Connected})
 	i.settle(nil)
 	p.restarts = 0
 	p.failure = nil

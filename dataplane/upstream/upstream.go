@@ -31,6 +31,8 @@ type Options struct {
 	Idle time.Duration
 	// Connect limits the time to connect. Default 10 s.
 	Connect time.Duration
+	// Connected is told of every connection that was opened; nil: nobody.
+	Connected func()
 }
 
 // Why an exchange was ended from outside.
@@ -48,6 +50,7 @@ type Upstream struct {
 	dialer  net.Dialer
 	idle    time.Duration
 	buffers *socket.Pool
+	opened  func()
 
 	mu     sync.Mutex
 	free   []*Conn // idle ones, the one used last at the end
@@ -67,11 +70,15 @@ func New(addr netip.AddrPort, opt Options) *Upstream {
 	if opt.Connect <= 0 {
 		opt.Connect = 10 * time.Second
 	}
+	if opt.Connected == nil {
+		opt.Connected = func() {}
+	}
 	return &Upstream{
 		address: addr.String(),
 		dialer:  net.Dialer{Timeout: opt.Connect, KeepAlive: -1},
 		idle:    opt.Idle,
 		buffers: socket.NewPool(bufferSize),
+		opened:  opt.Connected,
 		all:     make(map[*Conn]struct{}),
 		wake:    make(chan struct{}, 1),
 	}
@@ -100,6 +107,7 @@ func (u *Upstream) Open(ctx context.Context, timeout time.Duration, fresh bool) 
 	if err != nil {
 		return nil, err
 	}
+	u.opened()
 	c := newConn(u, nc)
 	c.begin(ctx, timeout, false)
 	u.mu.Lock()

@@ -1,0 +1,82 @@
+package ingress
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+)
+
+// sight is a request in the eyes of whoever observes its door. It belongs to a turn, so that telling costs no allocation.
+type sight struct {
+	observer forward.Observer // nil: nobody looks
+	began    time.Time
+	head     int // bytes of the head
+	exchange forward.Exchange
+}
+
+// begin says that a request is about to pass through the door.
+func (s *sight) begin(door forward.Door) {
+	if s.observer, _ = door.(forward.Observer); s.observer != nil {
+		s.observer.Begin()
+		s.began = time.Now()
+	}
+}
+
+// end says what became of it.
+func (s *sight) end(x forward.Exchange) {
+	x.Begin, x.Duration = s.began, time.Since(s.began)
+	s.exchange = x
+	s.observer.End(&s.exchange)
+	s.observer, s.exchange = nil, forward.Exchange{}
+}
+
+// observed is the end of a request over HTTP/1.1; err is that of finishing its answer.
+func (t *turn) observed(err error) {
+	if t.seen.observer == nil {
+		return
+	}
+	x := forward.Exchange{
+		Request: &t.req, Protocol: "HTTP/1.1", Conn: t.c, Status: t.out.status,
+		Received: int64(t.seen.head) + t.body.got, Sent: t.out.sent, Payload: t.out.payload, Aborted: err != nil,
+	}
+	if t.head.Minor == 0 {
+		x.Protocol = "HTTP/1.0"
+	}
+	if t.out.state == blank {
+		x.Status = 0
+	}
+	t.seen.end(x)
+}
+
+// endH2 is the same for HTTP/2, before the stream is ended. How much the heads were on the wire is not known here.
+func (s *sight) endH2(r *forward.Request, hr *http.Request, body *h2Body, out *h2Writer) {
+	if s.observer == nil {
+		return
+	}
+	status := out.status
+	if !out.head && !out.aborted {
+		status = 500 // what finish will say
+	}
+	local, _ := hr.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	s.end(forward.Exchange{
+		Request: r, Protocol: "HTTP/2", Conn: h2Local{local}, Status: status,
+		Received: body.got, Sent: out.sent, Payload: out.sent, Aborted: out.aborted || hr.Context().Err() != nil,
+	})
+}
+
+type h2Local struct{ net.Addr }
+
+// Local gives the address of the connection's own end.
+func (l h2Local) Local() netip.AddrPort { return addrPort(l.Addr) }
+
+// Local gives the address of the connection's own end.
+func (c *conn) Local() netip.AddrPort {
+	if c.address == nil {
+		address := addrPort(c.sock.LocalAddr())
+		c.address = &address
+	}
+	return *c.address
+}

@@ -1,0 +1,79 @@
+package dataplane
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/ancora-fleet/ancora/dataplane/app"
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/meter"
+)
+
+// watchedDoor is an application's door that tells its site's observer of the requests.
+type watchedDoor struct {
+	*app.App
+	*observer
+}
+
+var _ interface {
+	forward.Door
+	forward.Observer
+} = (*watchedDoor)(nil)
+
+// observer is told of the requests of one site, whichever application they are for. It stays while the site does.
+type observer struct {
+	meter *meter.Site
+}
+
+func newObserver() *observer { return &observer{meter: meter.NewSite()} }
+
+// Begin implements forward.Observer.
+func (o *observer) Begin() { o.meter.Begin() }
+
+// End implements forward.Observer.
+func (o *observer) End(x *forward.Exchange) {
+	o.meter.End(x.Status, x.Duration, x.Received, x.Sent, x.Aborted)
+}
+
+// SiteCounts is what was counted at one site since the worker started.
+type SiteCounts struct {
+	Site string
+	meter.Counts
+	Applications []ApplicationCounts
+}
+
+// ApplicationCounts is what was counted behind the door of one application.
+type ApplicationCounts struct {
+	Application string
+	// Connects are connections to instances that were opened.
+	Connects uint64
+	// Starts are instances that were started, by reason.
+	Starts map[meter.Reason]uint64
+	// Load is its queue, and what was refused; it starts at zero also when the folder of the application moves.
+	Load app.Load
+}
+
+// Counts gives the counters of the sites that run here, in the order of their names. It is not for the path of requests.
+func (s *Server) Counts() []SiteCounts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []SiteCounts
+	for _, name := range slices.Sorted(maps.Keys(s.sites)) {
+		r := s.sites[name]
+		counts := SiteCounts{Site: name, Counts: r.observer.meter.Counts()}
+		for _, path := range slices.Sorted(maps.Keys(r.apps)) {
+			counts.Applications = append(counts.Applications, applicationCounts(path, r))
+		}
+		all = append(all, counts)
+	}
+	return all
+}
+
+func applicationCounts(path string, r *runningSite) ApplicationCounts {
+	m := r.observer.meter.Application(path)
+	c := ApplicationCounts{Application: path, Connects: m.Connects(), Starts: map[meter.Reason]uint64{}, Load: r.apps[path].app.Load()}
+	for _, why := range meter.Reasons() {
+		c.Starts[why] = m.Starts(why)
+	}
+	return c
+}
