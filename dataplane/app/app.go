@@ -304,6 +304,6 @@ func (a *App) retire(p *supervise.Pool, drain time.Duration) {
 
 func (a *App) poolConfig(spec *Spec) supervise.Config {
 	c := spec.Pool
-	c.Changed = a.changed
+	c.Changed, c.Place = a.changed, a.turnstile
 	return c
 }

@@ -280,6 +280,18 @@ func dropsAnswer(name []byte) bool {
 	return false
 }
 
+// isEventStream reports whether an answer says that it is one of those that never end by themselves.
+func isEventStream(fields []Field) bool {
+	const kind = "text/event-stream"
+	for _, f := range fields {
+		if h1.EqualFold(f.Name, "content-type") {
+			value, _, _ := bytes.Cut(f.Value, []byte(";"))
+			return h1.EqualFold(h1.Trim(value), kind)
+		}
+	}
+	return false
+}
+
 // leaks reports whether a value shows the token, in any surroundings.
 func leaks(value []byte, token string) bool {
 	if token == "" {

@@ -188,3 +188,17 @@ func FuzzRequestHead(f *testing.F) {
 		}
 	})
 }
+
+func TestEventStream(t *testing.T) {
+	for value, want := range map[string]bool{
+		"text/event-stream": true, "Text/Event-Stream": true, "text/event-stream; charset=utf-8": true, "text/event-stream ;x": true,
+		"": false, "text/html": false, "text/event-streams": false, "application/json; x=text/event-stream": false,
+	} {
+		if got := isEventStream([]Field{{Name: []byte("Server"), Value: []byte("x")}, {Name: []byte("CONTENT-TYPE"), Value: []byte(value)}}); got != want {
+			t.Errorf("%q: %v", value, got)
+		}
+	}
+	if isEventStream(nil) {
+		t.Error("no field at all")
+	}
+}

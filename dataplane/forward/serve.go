@@ -198,11 +198,15 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 	if err := x.w.Head(status, fields, length); err != nil {
 		return clientError{err}
 	}
-	for err == nil {
+	for first := true; err == nil; {
 		if len(piece) == 0 { // what is held back must not wait for a body that takes its time
 			if err = x.pass(c, nil); err != nil {
 				return clientError{err}
 			}
+			if first && isEventStream(fields) {
+				c.Yield()
+			}
+			first = false
 			if piece, err = c.Receive(); err != nil {
 				break
 			}

@@ -48,6 +48,9 @@ type Config struct {
 	Base   string
 	// Idle is how long a connection to the instance may rest.
 	Idle time.Duration
+	// Place is what each request holds of the application's concurrency, which the caller of Acquire has taken; it is
+	// given back while the instance owes nothing. nil is nothing.
+	Place upstream.Place
 	// Secrets are never shown in its output.
 	Secrets []string
 	// RunDir gives the capture directory of a run.
@@ -265,7 +268,9 @@ func (p *Pool) Stopped(ctx context.Context) error {
 func (p *Pool) becameReady(i *instance) {
 	p.mu.Lock()
 	i.ready = true
-	i.upstream = upstream.New(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), i.port), upstream.Options{Idle: p.config.Idle, Connected: p.config.Meter.Connected})
+	i.upstream = upstream.New(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), i.port), upstream.Options{
+		Idle: p.config.Idle, Connected: p.config.Meter.Connected, Place: p.config.Place,
+	})
 	i.settle(nil)
 	p.restarts = 0
 	p.failure = nil

@@ -44,6 +44,7 @@ type Conn struct {
 	timeout time.Duration
 	stop    func() bool
 	cause   error
+	tenure  tenure
 
 	seenTurn uint64 // of the sweep alone
 	seenBeat uint32
@@ -150,6 +151,7 @@ func (c *Conn) frame(method []byte) {
 // Raw makes the rest of the connection plain bytes, without a time limit: after a 101.
 func (c *Conn) Raw() {
 	c.body = body{kind: bodyRaw}
+	c.Yield()
 	c.mu.Lock()
 	c.timeout = 0
 	c.mu.Unlock()
@@ -178,6 +180,7 @@ func (c *Conn) Receive() ([]byte, error) {
 		if piece, err := c.Poll(); err != nil || len(piece) > 0 {
 			return piece, err
 		}
+		c.tenure.body.Store(c.turn)
 		if err := c.more(); err != nil {
 			if err == io.EOF && (c.body.kind == bodyLength || c.body.kind == bodyChunked) {
 				err = io.ErrUnexpectedEOF
@@ -301,6 +304,7 @@ func (c *Conn) finish() error {
 		cause = context.Canceled // it is on its way: its turn is over, but so is the client
 	}
 	c.busy, c.ctx, c.stop, c.cause = false, nil, nil, nil
+	c.endPlace()
 	return cause
 }
 

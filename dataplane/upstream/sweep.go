@@ -113,5 +113,6 @@ func (c *Conn) look(now time.Time) bool {
 	} else if c.timeout > 0 && now.Sub(c.seenAt) >= c.timeout {
 		c.cut(ErrTimeout)
 	}
+	c.lookAtPlace(now)
 	return true
 }

@@ -33,6 +33,8 @@ type Options struct {
 	Connect time.Duration
 	// Connected is told of every connection that was opened; nil: nobody.
 	Connected func()
+	// Place is what each exchange holds while the instance owes something; nil is nothing.
+	Place Place
 }
 
 // Why an exchange was ended from outside.
@@ -49,6 +51,7 @@ type Upstream struct {
 	address string
 	dialer  net.Dialer
 	idle    time.Duration
+	place   Place
 	buffers *socket.Pool
 	opened  func()
 
@@ -77,6 +80,7 @@ func New(addr netip.AddrPort, opt Options) *Upstream {
 		address: addr.String(),
 		dialer:  net.Dialer{Timeout: opt.Connect, KeepAlive: -1},
 		idle:    opt.Idle,
+		place:   opt.Place,
 		buffers: socket.NewPool(bufferSize),
 		opened:  opt.Connected,
 		all:     make(map[*Conn]struct{}),

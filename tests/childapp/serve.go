@@ -151,6 +151,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 func stream(w http.ResponseWriter, r *http.Request) {
 	gap, _ := time.ParseDuration(r.URL.Query().Get("gap"))
+	if kind := r.URL.Query().Get("type"); kind != "" {
+		w.Header().Set("Content-Type", kind)
+	}
 	flush := http.NewResponseController(w)
 	for i := range number(r, "n", 10) {
 		fmt.Fprintf(w, "chunk %d\n", i)

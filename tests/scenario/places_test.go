@@ -1,0 +1,100 @@
+package scenario
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+const handshake = "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+
+// A place is held only while the application owes something. Each of these would keep the only one for ever; behind it
+// others are answered, and at its end it is as good as any other request.
+func TestServePlaces(t *testing.T) {
+	s := serveSite(t, "limits: {concurrency: 1, queue: 1, queueTimeout: 1h}\n")
+	for name, c := range map[string]struct {
+		head, body string
+		until      string // a line of the answer that comes before others are served
+		rest, ends string // what is sent then, and how the answer ends
+	}{
+		"a body that does not come": {"POST /upload HTTP/1.1\r\nContent-Length: 10", "12345", "", "67890", "10 <nil>"},
+		"a chunk that does not come": {"POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked", "5\r\n12345\r\n", "",
+			"5\r\n67890\r\n0\r\n\r\n", "10 <nil>"},
+		"an answer that is not read": {"GET /bytes?n=50000000 HTTP/1.1\r\nConnection: close", "", "", "", "xxx"},
+		"an answer that is silent":   {"GET /stream?n=2&gap=1h HTTP/1.1", "", "chunk 0", "", ""},
+		"an event stream":            {"GET /stream?n=1000000&gap=10ms&type=text/event-stream HTTP/1.1", "", "chunk 0", "", ""},
+		"a WebSocket":                {handshake, "", "HTTP/1.1 101", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := visit(t, s.address, c.head, c.body)
+			if c.until != "" {
+				v.until(t, c.until)
+			}
+			for range 3 {
+				if a := lab.Get(t, s.address, "/pid"); a.Status != 200 {
+					t.Errorf("%d %s", a.Status, a.Body)
+				}
+			}
+			if c.ends != "" {
+				_, _ = io.WriteString(v, c.rest)
+				if a := v.response(t); a.Status != 200 || !strings.HasSuffix(strings.TrimSpace(a.Body), c.ends) {
+					t.Errorf("%d, %d bytes", a.Status, len(a.Body))
+				}
+			}
+			v.Close()
+		})
+	}
+	// Nothing of it is left over: one is let in, one waits, the next is refused.
+	first := busy(t, s.address)
+	answers := others(s.address, 2)
+	if a := <-answers; a.Status != 503 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	first.Close()
+	if a := <-answers; a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+// Whoever stands in line when the application goes offline gets the offline page at once, while what is in flight goes on.
+func TestServeOfflineEndsTheQueue(t *testing.T) {
+	s := serveSite(t, "limits: {concurrency: 1, queue: 1, queueTimeout: 1h}\nstop: {timeout: 60s}\n")
+	first := busy(t, s.address)
+	answers := others(s.address, 2)
+	if a := <-answers; a.Status != 503 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	lab.Folder(t, s.dir, "root", map[string]string{"app_offline.htm": "<p>closed today</p>"})
+	if a := <-answers; a.Status != 503 || a.Header.Get("X-Ancora-Offline") != "local" {
+		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
+	}
+	first.until(t, "chunk")
+	first.Close()
+}
+
+// Two instances of one application, one replacing the other, together stay within its limits; who waits is served by the
+// new one.
+func TestServeSwapKeepsTheBound(t *testing.T) {
+	s := serveSite(t, "limits: {concurrency: 1, queue: 1, queueTimeout: 1h}\n")
+	first := busy(t, s.address)
+	before := len(instances(t, s.dir+"/data"))
+	lab.Folder(t, s.dir, "root", map[string]string{"web.config": "<configuration/>"})
+	lab.Eventually(t, func() string {
+		if n := len(instances(t, s.dir+"/data")); n <= before {
+			return fmt.Sprintf("%d processes", n)
+		}
+		return ""
+	})
+	answers := others(s.address, 2)
+	if a := <-answers; a.Status != 503 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	first.until(t, "chunk")
+	first.Close()
+	if a := <-answers; a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
