@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/oklog/run"
 
+	"github.com/ancora-fleet/ancora/agent/admin"
 	"github.com/ancora-fleet/ancora/agent/identity"
 	"github.com/ancora-fleet/ancora/agent/lastgood"
 	"github.com/ancora-fleet/ancora/agent/report"
@@ -34,8 +35,10 @@ const reportAtLeast = 5 * time.Second
 type Config struct {
 	DataDir    string
 	PolicyFile string
-	Version    string
-	Keeper     *process.Client
+	// RunDir is where the socket of the admin listener is.
+	RunDir  string
+	Version string
+	Keeper  *process.Client
 	// Environ is the agent's own environment.
 	Environ []string
 	// Stdout gets the line that people and scripts wait for; nil drops it.
@@ -49,6 +52,7 @@ type Agent struct {
 	log      hclog.Logger
 	identity *identity.Identity
 	server   *dataplane.Server
+	admin    *admin.Server
 	journal  *journal.Journal
 	wanted   *assignments
 	reporter *report.Reporter
@@ -74,6 +78,10 @@ func New(config Config) (*Agent, error) {
 	if a.ports, err = openPorts(config.DataDir, config.Logger); err != nil {
 		return nil, err
 	}
+	a.admin = admin.New(admin.Config{
+		RunDir: config.RunDir, Version: config.Version, Logger: config.Logger,
+		Counts: func() []dataplane.SiteCounts { return a.server.Counts() },
+	})
 	policy, err := a.readPolicy()
 	if err != nil {
 		return nil, err
@@ -95,7 +103,7 @@ func New(config Config) (*Agent, error) {
 // Run serves until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	var g run.Group
-	for _, part := range []func(context.Context) error{a.server.Run, a.report, a.follow, a.watchPolicy} {
+	for _, part := range []func(context.Context) error{a.server.Run, a.report, a.follow, a.watchPolicy, a.admin.Run} {
 		ctx, cancel := context.WithCancel(ctx)
 		g.Add(func() error { return part(ctx) }, func(error) { cancel() })
 	}

@@ -120,7 +120,7 @@ func (l *lab) run(args ...string) (string, int) {
 // start waits for the line that says that the listeners are open.
 func (l *lab) start() {
 	l.Helper()
-	l.agent = exec.Command(filepath.Join(bin, "ancora-agent"), "run", "--data", l.data, "--policy", l.policy, "--log-level", "debug")
+	l.agent = exec.Command(filepath.Join(bin, "ancora-agent"), "run", "--data", l.data, "--policy", l.policy, "--run-dir", filepath.Join(l.dir, "run"), "--log-level", "debug")
 	l.agent.Stderr = l.log
 	stdout, err := l.agent.StdoutPipe()
 	if err != nil {

@@ -21,10 +21,11 @@ const (
 func (a *Agent) readPolicy() (dataplane.Policy, error) {
 	p, err := policy.Load(a.config.PolicyFile)
 	if err != nil {
-		return p, err
+		return dataplane.Policy{}, err
 	}
 	p.Listeners = a.ports.settle(p.Listeners)
-	return p, nil
+	a.admin.SetAddress(p.Admin)
+	return p.Policy, nil
 }
 
 // watchPolicy puts a changed policy in force; a broken one leaves the last good one. Events only say when to look, a slow

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,14 @@ type file struct {
 	DefaultUser string              `yaml:"defaultUser,omitempty"`
 	Dotnet      string              `yaml:"dotnet,omitempty"`
 	Listeners   map[string]listener `yaml:"listeners"`
+	Admin       string              `yaml:"admin,omitempty"`
+}
+
+// Policy is what the data plane may do, and what else the host says.
+type Policy struct {
+	dataplane.Policy
+	// Admin is an address of the loopback interface on which the admin listener answers besides its socket; empty: none.
+	Admin string
 }
 
 // DefaultRoots are the folders below which applications may live when the policy names none.
@@ -34,25 +43,26 @@ func DefaultRoots() []string { return []string{"/srv", "/var/www"} }
 func DefaultListeners() map[string]string { return map[string]string{"http": ":80", "https": ":443"} }
 
 // Load reads a policy; what is not in it has its default. The error names file, line and column of all that is wrong.
-func Load(path string) (dataplane.Policy, error) {
+func Load(path string) (Policy, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return dataplane.Policy{}, fmt.Errorf("policy: %w", err)
+		return Policy{}, fmt.Errorf("policy: %w", err)
 	}
 	return Parse(path, content)
 }
 
 // Parse is Load for content that has been read.
-func Parse(path string, content []byte) (dataplane.Policy, error) {
+func Parse(path string, content []byte) (Policy, error) {
 	tree, err := parser.ParseBytes(content, 0)
 	if err != nil {
-		return dataplane.Policy{}, shapeError(path, err)
+		return Policy{}, shapeError(path, err)
 	}
 	c := &check{path: path, tree: tree}
 	f := c.read()
-	p := c.policy(f)
+	p := Policy{c.policy(f), f.Admin}
+	c.admin(f.Admin)
 	if len(c.problems) > 0 {
-		return dataplane.Policy{}, errors.Join(c.problems...)
+		return Policy{}, errors.Join(c.problems...)
 	}
 	return p, nil
 }
@@ -87,8 +97,10 @@ func (c *check) read() *file {
 			c.decode(fields.Value(), &f.Dotnet)
 		case "listeners":
 			c.listeners(fields.Value(), f)
+		case "admin":
+			c.decode(fields.Value(), &f.Admin)
 		default:
-			c.problems = append(c.problems, fmt.Errorf("%s:%s: field %q is not known: roots, users, defaultUser, dotnet, listeners", c.path, position(fields.Key()), name))
+			c.problems = append(c.problems, fmt.Errorf("%s:%s: field %q is not known: roots, users, defaultUser, dotnet, listeners, admin", c.path, position(fields.Key()), name))
 		}
 	}
 	return f
@@ -136,6 +148,17 @@ func (c *check) add(field, format string, args ...any) {
 		}
 	}
 	c.problems = append(c.problems, fmt.Errorf("%s: %s: %s", where, field, fmt.Sprintf(format, args...)))
+}
+
+// admin checks that nobody from outside reaches what answers there.
+func (c *check) admin(address string) {
+	if address == "" {
+		return
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !at.Addr().IsLoopback() || at.Port() == 0 {
+		c.add("admin", "%q is not 127.0.0.1:PORT or [::1]:PORT: the admin listener is for this host alone", address)
+	}
 }
 
 func (c *check) policy(f *file) dataplane.Policy {
@@ -206,6 +229,7 @@ func Format(p dataplane.Policy) []byte {
 		}
 	}
 	write("What the names of listeners mean here; port 0 is a free one, kept over restarts.", "listeners", listeners)
+	b.WriteString("\n# Where counters for Prometheus (/metrics) are answered besides the admin socket; only the loopback interface.\n# admin: 127.0.0.1:9464\n")
 	if p.Dotnet != "" {
 		write("Where .NET is.", "dotnet", p.Dotnet)
 	}

@@ -50,7 +50,7 @@ listeners:
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+			if diff := cmp.Diff(c.want, got.Policy, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -162,10 +162,24 @@ func TestFormat(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, text)
 			}
-			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+			if diff := cmp.Diff(want, got.Policy, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 				t.Errorf("%s\n%s", diff, text)
 			}
 		})
+	}
+}
+
+// Nothing but the loopback interface is an address for the admin listener.
+func TestAdmin(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:9464", "127.1.2.3:1", "[::1]:9464"} {
+		if p, err := Parse("agent.yaml", []byte("admin: '"+address+"'\n")); err != nil || p.Admin != address {
+			t.Errorf("%s: %q %v", address, p.Admin, err)
+		}
+	}
+	for _, address := range []string{":9464", "0.0.0.0:9464", "10.0.0.1:9464", "localhost:9464", "127.0.0.1", "127.0.0.1:0", "[::]:1", "[::ffff:10.0.0.1]:1", "x"} {
+		if _, err := Parse("agent.yaml", []byte("roots: [/srv]\nadmin: '"+address+"'\n")); err == nil || !strings.Contains(err.Error(), "agent.yaml:2:8: admin: ") {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }
 

@@ -217,7 +217,7 @@ func (f *fleet) runAgents(ctx context.Context) error {
 	agents := map[string]*child{}
 	for _, name := range f.order {
 		data, policy := f.places(name)
-		a, err := f.spawn(name, f.agent, "run", "--data", data, "--policy", policy)
+		a, err := f.spawn(name, f.agent, "run", "--data", data, "--policy", policy, "--run-dir", data)
 		if err != nil {
 			return err
 		}

@@ -41,6 +41,8 @@ func rules() []rule {
 			reason: "HTTP/1.1 is the engine's own; net/http is for HTTP/2 in ingress only"},
 		{below: "dataplane/keeper", forbid: inside("dataplane/launch", "dataplane/site", "dataplane/webconfig", "dataplane/sitefile", "dataplane/h1"),
 			reason: "the keeper knows no HTTP and no config"},
+		{below: "agent", except: either(exactly("agent/admin"), exactly("agent/cmd/ancora-agent")), forbid: module("net/http"),
+			reason: "in the agent net/http is for the admin listener, and for the demo application, which no visitor of a site meets"},
 		{below: "agent", forbid: inside("controlplane"),
 			reason: "the agent stands beside customers' processes and carries only what it needs"},
 		{below: "controlplane", forbid: inside("agent"),

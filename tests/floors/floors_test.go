@@ -29,6 +29,7 @@ func TestPlantedViolations(t *testing.T) {
 		{"dataplane/app", "net/http"},
 		{"dataplane/keeper", Module + "/dataplane/site"},
 		{"agent/session", Module + "/controlplane/dispatch"},
+		{"agent/session", "net/http"},
 		{"controlplane/dispatch", Module + "/agent/session"},
 		{"controlplane/api", Module + "/dataplane/supervise"},
 		{"controlplane/cli", Module + "/controlplane/store"},

@@ -95,6 +95,9 @@ func (f *Fleet) Join(name string, labels ...string) *Host {
 	return h
 }
 
+// RunDir is where the host's admin socket is.
+func (h *Host) RunDir() string { return filepath.Join(h.Data, "run") }
+
 // NewHost makes the places of a host.
 func (f *Fleet) NewHost(name string) *Host {
 	dir := filepath.Join(f.Dir, name)
@@ -121,7 +124,7 @@ func (f *Fleet) Run(h *Host) {
 	if dotnet := os.Getenv("ANCORA_DOTNET"); dotnet != "" {
 		env = append(env, "DOTNET_ROOT="+filepath.Join(dotnet, "runtime"))
 	}
-	h.Program = Start(f.T, env, Bin(f.T, "ancora-agent"), "run", "--data", h.Data, "--policy", h.Policy)
+	h.Program = Start(f.T, env, Bin(f.T, "ancora-agent"), "run", "--data", h.Data, "--policy", h.Policy, "--run-dir", h.RunDir())
 	h.Address = strings.TrimPrefix(h.Ready(f.T)["address"], "http=")
 	f.Hosts[h.Name] = h
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // places are where an agent keeps what is its own (D16).
-type places struct{ data, policy string }
+type places struct{ data, policy, run string }
 
 func (p *places) flags(c *cobra.Command, env environment) {
 	c.Flags().StringVar(&p.data, "data", dataDir(env), "directory for identity, state and output")
@@ -33,6 +33,17 @@ func dataDir(env environment) string {
 	return filepath.Join(env.Getenv("HOME"), ".local/state/ancora-agent")
 }
 
+// runDir is empty where the system has no place for what lasts until the next boot.
+func runDir(env environment) string {
+	if os.Geteuid() == 0 {
+		return "/run/ancora-agent"
+	}
+	if dir := env.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "ancora-agent")
+	}
+	return ""
+}
+
 func policyFile(env environment) string {
 	if os.Geteuid() == 0 {
 		return "/etc/ancora/agent.yaml"
@@ -44,10 +55,15 @@ func policyFile(env environment) string {
 }
 
 func (p *places) absolute() (err error) {
-	if p.data, err = filepath.Abs(p.data); err == nil {
-		p.policy, err = filepath.Abs(p.policy)
+	if p.run == "" {
+		p.run = filepath.Join(p.data, "run")
 	}
-	return err
+	for _, path := range []*string{&p.data, &p.policy, &p.run} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runCommand is the service of a joined host.
@@ -60,6 +76,7 @@ func runCommand(env environment) *cobra.Command {
 	}
 	l.flags(c)
 	p.flags(c, env)
+	c.Flags().StringVar(&p.run, "run-dir", runDir(env), "directory of the admin socket, one for each agent; empty: run/ below --data")
 	return c
 }
 
@@ -82,7 +99,7 @@ func runAgent(ctx context.Context, env environment, l logging, p places) error {
 	}
 	return underKeeper(ctx, keep{p.data, env.Args, log}, func(ctx context.Context, client *process.Client) error {
 		a, err := agent.New(agent.Config{
-			DataDir: p.data, PolicyFile: p.policy, Version: version, Keeper: client, Environ: env.Environ, Stdout: env.Out, Logger: log,
+			DataDir: p.data, PolicyFile: p.policy, RunDir: p.run, Version: version, Keeper: client, Environ: env.Environ, Stdout: env.Out, Logger: log,
 		})
 		if err != nil {
 			return err

@@ -1,0 +1,77 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+// adminGet asks a host's admin socket.
+func adminGet(t *testing.T, h *lab.Host, path string) (int, string) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(h.RunDir(), "admin.sock"))
+	}}}
+	res, err := client.Get("http://admin" + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+// What visitors ask and what instances do can be read from the admin socket of a host.
+func TestMetrics(t *testing.T) {
+	f := lab.NewFleet(t)
+	web1 := f.Join("web1", "role=web")
+	f.Must("apply", "-f", f.Site("shop", "role=web"), "--wait")
+	for range 3 {
+		f.Get("web1", "shop", "/")
+	}
+	f.Get("web1", "shop", "/status/404")
+	f.Get("web1", "shop", "/crash")
+	lab.Eventually(t, func() string { // the crash may be noticed a moment later
+		if a := f.Get("web1", "shop", "/"); a.Status != 200 {
+			return fmt.Sprint(a.Status)
+		}
+		return ""
+	})
+	lab.Eventually(t, func() string {
+		status, body := adminGet(t, web1, "/metrics")
+		if status != 200 {
+			return body
+		}
+		for _, line := range []string{
+			`ancora_requests_total{code_class="4xx",site="shop"} 1`,
+			`ancora_requests_in_flight{site="shop"} 0`,
+			`ancora_instance_starts_total{application="/",reason="request",site="shop"} 1`,
+			`ancora_instance_starts_total{application="/",reason="failure",site="shop"} 1`,
+			`ancora_queue_length{application="/",site="shop"} 0`,
+			`ancora_rejected_total{application="/",reason="queue_full",site="shop"} 0`,
+		} {
+			if !strings.Contains(body, line+"\n") {
+				return "no " + line + " in\n" + body
+			}
+		}
+		for _, name := range []string{"ancora_received_bytes_total", "ancora_sent_bytes_total", "ancora_request_duration_seconds_count"} {
+			if !strings.Contains(body, name+`{site="shop"} `) || strings.Contains(body, name+`{site="shop"} 0`+"\n") {
+				return name + " says nothing in\n" + body
+			}
+		}
+		return ""
+	})
+	if status, body := adminGet(t, web1, "/healthz"); status != 200 || body != "ok\n" {
+		t.Errorf("%d %q", status, body)
+	}
+}
