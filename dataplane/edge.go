@@ -18,13 +18,22 @@ type Edge struct {
 	ProxyProtocol bool
 	// IdleTimeout is how long a connection may wait for a request; 0 is the default.
 	IdleTimeout time.Duration
+	// MaxConnections is how many clients may be connected; 0 is the default, which follows from the limit of descriptors.
+	MaxConnections int
+	// MaxConnectionsPerSource is how many of them may be one client; 0 is no limit.
+	MaxConnectionsPerSource int
 }
 
 // Same says whether both mean the same: a listener need not be opened again then.
 func (e Edge) Same(other Edge) bool {
-	return e.H2C == other.H2C && e.ProxyProtocol == other.ProxyProtocol && e.IdleTimeout == other.IdleTimeout && slices.Equal(e.TrustedProxies, other.TrustedProxies)
+	return e.H2C == other.H2C && e.ProxyProtocol == other.ProxyProtocol && e.IdleTimeout == other.IdleTimeout &&
+		e.MaxConnections == other.MaxConnections && e.MaxConnectionsPerSource == other.MaxConnectionsPerSource &&
+		slices.Equal(e.TrustedProxies, other.TrustedProxies)
 }
 
 func (e Edge) options() ingress.Options {
-	return ingress.Options{H2C: e.H2C, TrustedProxies: e.TrustedProxies, ProxyProtocol: e.ProxyProtocol, IdleLimit: e.IdleTimeout}
+	return ingress.Options{
+		H2C: e.H2C, TrustedProxies: e.TrustedProxies, ProxyProtocol: e.ProxyProtocol, IdleLimit: e.IdleTimeout,
+		MaxConnections: e.MaxConnections, MaxConnectionsPerSource: e.MaxConnectionsPerSource,
+	}
 }

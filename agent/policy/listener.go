@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -21,21 +22,26 @@ const (
 	longestIdle  = time.Hour
 )
 
+// mostConnections is the limit of maxConnections and maxConnectionsPerSource; the least is 1.
+const mostConnections = 1_000_000
+
 // listener is an address, or an address and how those are treated who connect to it.
 type listener struct {
-	Address        string   `yaml:"address"`
-	Protocols      []string `yaml:"protocols,omitempty,flow"`
-	TrustedProxies []string `yaml:"trustedProxies,omitempty,flow"`
-	ProxyProtocol  bool     `yaml:"proxyProtocol,omitempty"`
-	IdleTimeout    string   `yaml:"idleTimeout,omitempty"`
+	Address                 string   `yaml:"address"`
+	Protocols               []string `yaml:"protocols,omitempty,flow"`
+	TrustedProxies          []string `yaml:"trustedProxies,omitempty,flow"`
+	ProxyProtocol           bool     `yaml:"proxyProtocol,omitempty"`
+	IdleTimeout             string   `yaml:"idleTimeout,omitempty"`
+	MaxConnections          *int     `yaml:"maxConnections,omitempty"`
+	MaxConnectionsPerSource *int     `yaml:"maxConnectionsPerSource,omitempty"`
 }
 
 // MarshalYAML writes the short form where it says all.
 func (l listener) MarshalYAML() (any, error) {
-	if len(l.Protocols) == 0 && len(l.TrustedProxies) == 0 && !l.ProxyProtocol && l.IdleTimeout == "" {
+	type long listener
+	if reflect.DeepEqual(l, listener{Address: l.Address}) {
 		return l.Address, nil
 	}
-	type long listener
 	return long(l), nil
 }
 
@@ -50,6 +56,12 @@ func written(address string, e dataplane.Edge) listener {
 	}
 	if e.IdleTimeout != 0 {
 		l.IdleTimeout = e.IdleTimeout.String()
+	}
+	if e.MaxConnections != 0 {
+		l.MaxConnections = &e.MaxConnections
+	}
+	if e.MaxConnectionsPerSource != 0 {
+		l.MaxConnectionsPerSource = &e.MaxConnectionsPerSource
 	}
 	return l
 }
@@ -93,8 +105,14 @@ func (c *check) long(fields ast.MapNode) (l listener, good bool) {
 			to = &l.ProxyProtocol
 		case "idleTimeout":
 			to = &l.IdleTimeout
+		case "maxConnections":
+			l.MaxConnections = c.number(each.Value())
+			continue
+		case "maxConnectionsPerSource":
+			l.MaxConnectionsPerSource = c.number(each.Value())
+			continue
 		default:
-			c.problems = append(c.problems, fmt.Errorf("%s:%s: field %q is not known: address, protocols, trustedProxies, proxyProtocol, idleTimeout", c.path, position(each.Key()), name))
+			c.problems = append(c.problems, fmt.Errorf("%s:%s: field %q is not known: address, protocols, trustedProxies, proxyProtocol, idleTimeout, maxConnections, maxConnectionsPerSource", c.path, position(each.Key()), name))
 			continue
 		}
 		c.decode(each.Value(), to)
@@ -113,6 +131,9 @@ func (c *check) listener(p *dataplane.Policy, name string, l listener) {
 		TrustedProxies: c.networks(field+".trustedProxies", l.TrustedProxies),
 		ProxyProtocol:  l.ProxyProtocol,
 		IdleTimeout:    c.idle(field+".idleTimeout", l.IdleTimeout),
+
+		MaxConnections:          c.connections(field+".maxConnections", l.MaxConnections),
+		MaxConnectionsPerSource: c.connections(field+".maxConnectionsPerSource", l.MaxConnectionsPerSource),
 	}
 	for i, protocol := range l.Protocols {
 		switch protocol {
@@ -187,4 +208,24 @@ func (c *check) idle(field, text string) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// number is nil where there is none.
+func (c *check) number(value ast.Node) *int {
+	n := new(int)
+	if !c.decode(value, n) {
+		return nil
+	}
+	return n
+}
+
+// connections gives 0 for what is not said.
+func (c *check) connections(field string, n *int) int {
+	if n == nil {
+		return 0
+	}
+	if *n < 1 || *n > mostConnections {
+		c.add(field, "%d is not from 1 to %d", *n, mostConnections)
+	}
+	return *n
 }

@@ -35,13 +35,13 @@ listeners:
     address: "[::1]:8081"
     protocols: [http/1.1, h2c]
   plain: {address: ":9000", protocols: [http/1.1]}
-  behind: {address: ":9001", trustedProxies: [10.0.0.0/8, 192.0.2.7, "2001:db8::/32"], proxyProtocol: true, idleTimeout: 30s}
+  behind: {address: ":9001", trustedProxies: [10.0.0.0/8, 192.0.2.7, "2001:db8::/32"], proxyProtocol: true, idleTimeout: 30s, maxConnections: 500, maxConnectionsPerSource: 20}
 `, dataplane.Policy{
 			Roots: []string{"/opt/apps"}, Users: []string{"shop", "blog"}, DefaultUser: "www-data", Dotnet: "/opt/dotnet",
 			Listeners: map[string]string{"http": "127.0.0.1:0", "inner-2": "[::1]:8081", "plain": ":9000", "behind": ":9001"},
 			Edges: map[string]dataplane.Edge{"inner-2": {H2C: true}, "behind": {
 				TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
-				ProxyProtocol:  true, IdleTimeout: 30 * time.Second,
+				ProxyProtocol:  true, IdleTimeout: 30 * time.Second, MaxConnections: 500, MaxConnectionsPerSource: 20,
 			}},
 		}},
 	} {
@@ -81,6 +81,8 @@ listeners:
     trustedProxies: [10.0.0.0/8, 10.0.0.1/8, example.com, "::ffff:10.0.0.0/104", fe80::1%eth0]
     idleTimeout: 1ms
     maxConns: 3
+    maxConnections: 0
+    maxConnectionsPerSource: 1000001
   odd: {address: ":85", protocols: h2c, idleTimeout: [1s], trustedProxies: {}}
   zero: {address: ":86", idleTimeout: 30, proxyProtocol: 1}
 `, []string{
@@ -95,15 +97,17 @@ listeners:
 			`agent.yaml:11:5: field "adress" is not known: address, protocols`,
 			`agent.yaml:12:48: listeners.wide.protocols[1]: "quic" is not known: http/1.1 and h2c`,
 			`listeners.wide: ":83" is the address of same already`,
+			`agent.yaml:19:21: listeners.behind.maxConnections: 0 is not from 1 to 1000000`,
+			`agent.yaml:20:30: listeners.behind.maxConnectionsPerSource: 1000001 is not from`,
 			`agent.yaml:18:5: field "maxConns" is not known`,
-			`agent.yaml:19:`, `agent.yaml:19:`, `agent.yaml:19:`,
+			`agent.yaml:21:`, `agent.yaml:21:`, `agent.yaml:21:`,
 			`agent.yaml:16:34: listeners.behind.trustedProxies[1]: "10.0.0.1/8" has bits behind its length: the network is 10.0.0.0/8`,
 			`agent.yaml:16:46: listeners.behind.trustedProxies[2]: "example.com" is not a network`,
 			`listeners.behind.trustedProxies[3]: "::ffff:10.0.0.0/104" is an IPv4 network in an IPv6 one`,
 			`listeners.behind.trustedProxies[4]: "fe80::1%eth0" is not a network`,
 			`agent.yaml:17:18: listeners.behind.idleTimeout: "1ms" is not a time`,
-			`agent.yaml:20:58: `,
-			`agent.yaml:20:39: listeners.zero.idleTimeout: "30" is not a time from 1s to 1h0m0s`,
+			`agent.yaml:22:58: `,
+			`agent.yaml:22:39: listeners.zero.idleTimeout: "30" is not a time from 1s to 1h0m0s`,
 		}},
 		"wrong shapes":  {"roots: 3\nusers: {a: b}\nlisteners: [http]\n", []string{"agent.yaml:1:", "agent.yaml:2:", "agent.yaml:3:"}},
 		"no roots":      {"roots: []\n", []string{"agent.yaml:1:8: roots: is empty"}},
@@ -143,7 +147,7 @@ func TestFormat(t *testing.T) {
 		"all": {
 			Roots: []string{"/opt/apps", "/srv"}, Users: []string{"shop"}, DefaultUser: "www-data", Dotnet: "/opt/dotnet",
 			Listeners: map[string]string{"http": "127.0.0.1:0", "inner": ":8081"}, Edges: map[string]dataplane.Edge{
-				"inner": {H2C: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, ProxyProtocol: true, IdleTimeout: 2 * time.Minute},
+				"inner": {H2C: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, ProxyProtocol: true, IdleTimeout: 2 * time.Minute, MaxConnections: 1, MaxConnectionsPerSource: 1_000_000},
 			},
 		},
 	} {

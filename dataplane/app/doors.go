@@ -104,6 +104,8 @@ func (d *running) failed(w forward.ResponseWriter, failure *forward.Error) {
 		w.Abort(failure)
 	case forward.TooLarge:
 		send(w, page.TooLarge(), 0)
+	case forward.TooSlow:
+		send(w, page.TooSlow(), 0)
 	case forward.BadRequest:
 		send(w, page.BadRequest(), 0)
 	default:

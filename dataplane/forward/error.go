@@ -14,10 +14,11 @@ const (
 	ClientGone                 // the client left, or does not take its answer; nobody to tell
 	TooLarge                   // the body is over BodyLimit (FWD-15); 413
 	BadRequest                 // the client's body breaks its framing; 400
+	TooSlow                    // the client's body comes too slowly; 408
 )
 
 var kinds = [...]string{Refused: "refused", Reset: "reset", Timeout: "timeout", Malformed: "malformed answer",
-	ClientGone: "client gone", TooLarge: "body too large", BadRequest: "malformed body"}
+	ClientGone: "client gone", TooLarge: "body too large", BadRequest: "malformed body", TooSlow: "body too slow"}
 
 // String is a short name for logs.
 func (k Kind) String() string {
@@ -32,6 +33,8 @@ func (k Kind) Status() int {
 	switch k {
 	case TooLarge:
 		return 413
+	case TooSlow:
+		return 408
 	case BadRequest, ClientGone:
 		return 400
 	}

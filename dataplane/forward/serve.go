@@ -255,7 +255,11 @@ func (x *exchange) failure(err error) *Error {
 	case errors.Is(err, errTooLarge):
 		kind = TooLarge
 	case errors.As(err, &client):
-		if kind = ClientGone; errors.As(err, &malformed) {
+		switch kind = ClientGone; {
+		case !errors.As(err, &malformed):
+		case malformed.Status == 408:
+			kind = TooSlow
+		default:
 			kind = BadRequest
 		}
 	case x.r.Context.Err() != nil:

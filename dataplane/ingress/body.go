@@ -28,6 +28,10 @@ func (b *body) reset(t *turn, length int64) {
 	b.upgrade = t != nil && t.head.Upgrade
 	b.done.Store(length == 0)
 	b.closed.Store(false)
+	if length != 0 && t != nil {
+		t.c.came.Store(0)
+		t.c.slow.Store(false)
+	}
 }
 
 // Buffered is the number of bytes of a body with a length that Read gives without waiting.
@@ -98,7 +102,7 @@ func (b *body) receive(p []byte) (int, error) {
 	c.reads.Add(1)
 	n, err := c.sock.Read(p)
 	c.reads.Add(1)
-	return n, err
+	return c.received(n, err)
 }
 
 func (b *body) readChunks(p []byte) (int, error) {

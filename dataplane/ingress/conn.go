@@ -54,11 +54,19 @@ type conn struct {
 	mark   atomic.Uint64 // phase, and above it a number that grows with every change
 	reads  atomic.Uint32 // of bodies, odd while one waits
 	writes atomic.Uint32
+	came   atomic.Uint64 // bytes of the request's body that were read from the socket
+	slow   atomic.Bool   // the sweep has ended the body, which came too slowly
+	cut    atomic.Bool   // the sweep has ended the answer, which was taken too slowly
+	tunnel atomic.Bool   // no request any more but a WebSocket, which has no least rate
 
 	seenMark uint64 // of the sweep alone
 	seenAt   time.Time
 	watched  bool
 	stalled  [2]stall
+	pace     pace
+
+	source netip.Addr // that it is counted for; of the goroutine that serves it, like
+	handed bool       // net/http has it now
 
 	address *netip.AddrPort // ours, once somebody has asked
 
@@ -70,17 +78,17 @@ type conn struct {
 func (l *Listener) serve(nc net.Conn) {
 	c := &conn{l: l, sock: socket.New(nc), client: addrPort(nc.RemoteAddr()), local: []byte(nc.LocalAddr().String()), seenAt: time.Now()}
 	c.ctx, c.leave = context.WithCancelCause(l.life)
-	l.mu.Lock()
-	l.conns[c] = struct{}{}
-	l.mu.Unlock()
+	defer c.leave(errLeft)
+	if !l.enroll(c) {
+		l.complain("too many connections, new ones are closed", "client", c.client, "most", l.opt.MaxConnections)
+		nc.Close()
+		return
+	}
+	defer l.dismiss(c)
 	if l.decide(c) {
 		c.run()
-		c.sock.Close()
+		c.end()
 	}
-	l.mu.Lock()
-	delete(l.conns, c)
-	l.mu.Unlock()
-	c.leave(errLeft)
 }
 
 // decide is where it is settled who serves a connection, before one of the client's bytes is consumed: it reports false

@@ -57,6 +57,11 @@ func newH2Server(l *Listener) *h2Server {
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 128, SendPingTimeout: 30 * time.Second, WriteByteTimeout: l.opt.StallLimit},
 		BaseContext:       func(net.Listener) context.Context { return l.life },
 		ErrorLog:          l.log.StandardLogger(nil),
+		ConnState: func(nc net.Conn, state http.ConnState) {
+			if c, ok := nc.(*handed); ok {
+				c.resting(state == http.StateIdle)
+			}
+		},
 	}
 	return h
 }
@@ -82,14 +87,11 @@ func (h *h2Server) Addr() net.Addr { return h.l.ln.Addr() }
 
 // take hands a connection over.
 func (h *h2Server) take(c *conn) {
-	var nc net.Conn = c.sock.Conn
-	if h.l.opt.ProxyProtocol {
-		nc = introduced{nc, c.client}
-	}
+	nc := c.handOver()
 	select {
 	case h.conns <- nc:
 	case <-h.done:
-		c.sock.Close()
+		nc.Close()
 	}
 }
 

@@ -3,8 +3,6 @@ package ingress
 import (
 	"errors"
 	"io"
-	"net"
-	"net/netip"
 
 	"github.com/ancora-fleet/ancora/dataplane/proxyproto"
 )
@@ -12,7 +10,7 @@ import (
 var errNotProxy = errors.New("ingress: not one of the proxies that are trusted")
 
 // identify settles who the client is, before a byte of its own is looked at. It reports false, and closes the
-// connection, when that cannot be said.
+// connection, when that cannot be said or there are too many of that client.
 func (l *Listener) identify(c *conn) bool {
 	if l.opt.ProxyProtocol {
 		if err := l.introduce(c); err != nil {
@@ -24,6 +22,11 @@ func (l *Listener) identify(c *conn) bool {
 		}
 	}
 	c.trusted = l.trusts(c.client.Addr())
+	if !l.enrollSource(c) {
+		l.complain("too many connections of one source, new ones are closed", "client", c.client, "most", l.opt.MaxConnectionsPerSource)
+		c.sock.Close()
+		return false
+	}
 	return true
 }
 
@@ -59,12 +62,3 @@ func (l *Listener) introduce(c *conn) error {
 	}
 	return nil
 }
-
-// introduced is a connection whose client is not who has connected.
-type introduced struct {
-	net.Conn
-	client netip.AddrPort
-}
-
-// RemoteAddr implements net.Conn.
-func (c introduced) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.client) }

@@ -44,6 +44,18 @@ type Options struct {
 	// ProxyProtocol makes every connection begin with a PROXY header, of version 1 or 2, that says who the client is; one
 	// without it is closed. With TrustedProxies only they may connect.
 	ProxyProtocol bool
+	// MaxConnections is how many clients may be connected. One more takes the place of the connection that has waited
+	// longest for a request, and is closed at once when none waits. Default: four tenths of the descriptors that the
+	// process may have (RLIMIT_NOFILE), at least 1000.
+	MaxConnections int
+	// MaxConnectionsPerSource is how many connections one client may have, an IPv6 network of 64 bits being one; more are
+	// closed at once. Trusted proxies may have any number. Default: no limit.
+	MaxConnectionsPerSource int
+	// LeastRate is how many bytes a second a client must send of its body while we wait for more (else 408), and take of
+	// its answer while more waits (else it is cut); not for WebSockets. Default 240.
+	LeastRate int
+	// RateGrace is how long a client may be slower than that. Default 5 s.
+	RateGrace time.Duration
 	// NotFound answers requests for which the table has no door. Default: a line of text with 404.
 	NotFound forward.Door
 	// Logger gets what an operator should know of the listener, nothing about requests. Default: none.
@@ -54,10 +66,16 @@ func (o *Options) fill() {
 	for _, d := range []struct {
 		value    *time.Duration
 		standard time.Duration
-	}{{&o.Drain, 30 * time.Second}, {&o.HeadLimit, 10 * time.Second}, {&o.IdleLimit, 120 * time.Second}, {&o.StallLimit, 60 * time.Second}} {
+	}{{&o.Drain, 30 * time.Second}, {&o.HeadLimit, 10 * time.Second}, {&o.IdleLimit, 120 * time.Second}, {&o.StallLimit, 60 * time.Second}, {&o.RateGrace, 5 * time.Second}} {
 		if *d.value <= 0 {
 			*d.value = d.standard
 		}
+	}
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = defaultMaxConnections()
+	}
+	if o.LeastRate <= 0 {
+		o.LeastRate = 240
 	}
 	if o.NotFound == nil {
 		o.NotFound = notFound{}
@@ -92,6 +110,7 @@ type Listener struct {
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
+	crowd crowd
 }
 
 // New makes a listener; Run starts it. The table may be replaced at any time.

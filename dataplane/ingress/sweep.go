@@ -71,7 +71,7 @@ func (l *Listener) look(now time.Time, closeIdle bool) (busy bool, left int) {
 func (c *conn) look(now time.Time, closeIdle bool) (busy bool) {
 	mark := c.mark.Load()
 	if mark != c.seenMark {
-		c.seenMark, c.seenAt, c.watched = mark, now, false
+		c.seenMark, c.seenAt, c.watched, c.pace = mark, now, false, pace{}
 	}
 	age := now.Sub(c.seenAt)
 	switch phaseOf(mark) {
@@ -90,15 +90,18 @@ func (c *conn) look(now time.Time, closeIdle bool) (busy bool) {
 			c.l.watch.add(c)
 		}
 		c.stalls(now)
+		c.keepPace(now)
 	}
 	return true
 }
 
 // expire ends a wait, unless it has just ended by itself: then the mark is another one.
-func (c *conn) expire(mark uint64) {
-	if c.mark.CompareAndSwap(mark, mark&^phaseMask|uint64(phaseExpired)) {
-		c.sock.InterruptRead()
+func (c *conn) expire(mark uint64) bool {
+	if !c.mark.CompareAndSwap(mark, mark&^phaseMask|uint64(phaseExpired)) {
+		return false
 	}
+	c.sock.InterruptRead()
+	return true
 }
 
 // stalls cuts a connection whose client has neither sent nor taken a byte for too long although it was its turn. The

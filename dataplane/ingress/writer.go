@@ -123,6 +123,7 @@ func (w *writer) frame(length int64) {
 	switch {
 	case w.status == 101:
 		w.state = raw
+		w.t.c.tunnel.Store(true)
 	case w.status == 204:
 	case length >= 0:
 		w.buf = append(w.buf, "Content-Length: "...)

@@ -45,6 +45,11 @@ func TooLarge() Page {
 	return build(413, "413", "Content Too Large", "The request is larger than this address accepts.", "")
 }
 
+// TooSlow: the body comes too slowly.
+func TooSlow() Page {
+	return build(408, "408", "Request Timeout", "The request did not arrive in time.", "")
+}
+
 // BadRequest: the body breaks its framing.
 func BadRequest() Page { return build(400, "400", "Bad Request", "", "") }
 
