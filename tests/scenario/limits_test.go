@@ -160,3 +160,28 @@ func TestServeBodyLimit(t *testing.T) {
 		}
 	}
 }
+
+// The time limit of requests is inactivity of the application: neither a long answer nor a slow client meets it.
+func TestServeRequestTimeout(t *testing.T) {
+	s := serveSite(t, "requestTimeout: 1s\n")
+	if a := lab.Get(t, s.address, "/sleep?d=1h"); a.Status != 502 || !strings.Contains(a.Body, "502.3") {
+		t.Errorf("no answer: %d %s", a.Status, a.Body)
+	}
+	if a := lab.Get(t, s.address, "/stream?n=6&gap=300ms"); a.Status != 200 || !strings.HasSuffix(a.Body, "chunk 5\n") {
+		t.Errorf("a long answer: %d %q", a.Status, a.Body)
+	}
+	if a, err := lab.Try(s.address, "/stream?n=2&gap=1h", ""); err == nil {
+		t.Errorf("half an answer: %d %q", a.Status, a.Body)
+	}
+	v := visit(t, s.address, "POST /upload HTTP/1.1\r\nContent-Length: 10", "12345")
+	<-time.After(1500 * time.Millisecond)
+	_, _ = io.WriteString(v, "67890")
+	if a := v.response(t); a.Status != 200 || a.Body != "10 <nil>\n" {
+		t.Errorf("a slow body: %d %q", a.Status, a.Body)
+	}
+	v = visit(t, s.address, "GET /bytes?n=50000000 HTTP/1.1", "")
+	<-time.After(1500 * time.Millisecond)
+	if a := v.response(t); a.Status != 200 || len(a.Body) != 50_000_000 {
+		t.Errorf("a slow reader: %d, %d bytes", a.Status, len(a.Body))
+	}
+}
