@@ -29,18 +29,18 @@ func (d *running) claim(ctx context.Context) (*running, supervise.Claim, error) 
 }
 
 // acquire waits for an instance if none is ready. The wait is bounded by the start alone, also for those who have no place
-// yet: if it fails, they have waited for it as well.
+// yet: if it fails, or starts are refused, that is the answer to them as well.
 func (d *running) acquire(ctx context.Context) (supervise.Claim, error) {
 	if claim, ok := d.pool.TryAcquire(); ok {
 		return claim, nil
 	}
 	d.app.turnstile.Start()
 	claim, err := d.pool.Acquire(ctx)
-	var failure error
-	if start, ok := errors.AsType[*supervise.StartError](err); ok {
-		failure = start
+	if err == nil || errors.Is(err, supervise.ErrStopping) || ctx.Err() != nil { // nothing that concerns anybody else
+		d.app.turnstile.Started(nil)
+	} else {
+		d.app.turnstile.Started(err)
 	}
-	d.app.turnstile.Started(failure)
 	return claim, err
 }
 

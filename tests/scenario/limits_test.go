@@ -185,3 +185,20 @@ func TestServeRequestTimeout(t *testing.T) {
 		t.Errorf("a slow reader: %d, %d bytes", a.Status, len(a.Body))
 	}
 }
+
+// A start that fails is the answer to all who waited for it, in the queue too; while starts are refused nobody waits.
+func TestServeQueueForFailedStart(t *testing.T) {
+	s := serveSite(t, "limits: {concurrency: 1, queue: 9, queueTimeout: 1h}\nready: {timeout: 3s}\nrapidFailsPerMinute: 0\n", "-silent")
+	answers := others(s.address, 5)
+	for range 5 {
+		if a := <-answers; a.Status != 502 || !strings.Contains(a.Body, "502.5") {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+	if a := lab.Get(t, s.address, "/pid"); a.Status != 502 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
+	}
+	if n := strings.Count(s.Log(), "instance does not start"); n != 1 {
+		t.Errorf("%d starts\n%s", n, s.Log())
+	}
+}
