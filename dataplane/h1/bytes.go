@@ -1,19 +1,21 @@
 package h1
 
-import "bytes"
-
-// The bytes of a token (RFC 9110 5.6.2), as a set of two words: a name or a method of any other byte is refused.
-const (
-	tokenLow  uint64 = 0x03ff6cfa00000000 // ! # $ % & ' * + - . 0-9
-	tokenHigh uint64 = 0x57ffffffc7fffffe // A-Z ^ _ ` a-z | ~
+import (
+	"bytes"
+	"encoding/binary"
 )
 
-func isToken(c byte) bool {
-	if c < 64 {
-		return tokenLow>>c&1 != 0
-	}
-	return c < 128 && tokenHigh>>(c-64)&1 != 0
+// tokens has a 1 for each byte of a token (RFC 9110 5.6.2): a name or a method of any other byte is refused.
+var tokens = [256]uint8{
+	'!': 1, '#': 1, '$': 1, '%': 1, '&': 1, '\'': 1, '*': 1, '+': 1, '-': 1, '.': 1, '^': 1, '_': 1, '`': 1, '|': 1, '~': 1,
+	'0': 1, '1': 1, '2': 1, '3': 1, '4': 1, '5': 1, '6': 1, '7': 1, '8': 1, '9': 1,
+	'A': 1, 'B': 1, 'C': 1, 'D': 1, 'E': 1, 'F': 1, 'G': 1, 'H': 1, 'I': 1, 'J': 1, 'K': 1, 'L': 1, 'M': 1,
+	'N': 1, 'O': 1, 'P': 1, 'Q': 1, 'R': 1, 'S': 1, 'T': 1, 'U': 1, 'V': 1, 'W': 1, 'X': 1, 'Y': 1, 'Z': 1,
+	'a': 1, 'b': 1, 'c': 1, 'd': 1, 'e': 1, 'f': 1, 'g': 1, 'h': 1, 'i': 1, 'j': 1, 'k': 1, 'l': 1, 'm': 1,
+	'n': 1, 'o': 1, 'p': 1, 'q': 1, 'r': 1, 's': 1, 't': 1, 'u': 1, 'v': 1, 'w': 1, 'x': 1, 'y': 1, 'z': 1,
 }
+
+func isToken(c byte) bool { return tokens[c] != 0 }
 
 // IsToken reports whether b is a token: at least one byte, none outside of RFC 9110 5.6.2.
 func IsToken(b []byte) bool {
@@ -27,6 +29,21 @@ func IsToken(b []byte) bool {
 
 // IsValue reports whether b may stand in a field value: no control bytes but HTAB (RFC 9110 5.5). Bytes above 127 pass.
 func IsValue(b []byte) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for len(b) >= 8 { // eight at a time: a byte below ' ' or equal to DEL leaves its highest bit set
+		word := binary.LittleEndian.Uint64(b)
+		low := (word - ' '*ones) &^ word
+		del := word ^ 0x7f*ones
+		del = (del - ones) &^ del
+		if (low|del)&highs != 0 && !isValue(b[:8]) {
+			return false
+		}
+		b = b[8:]
+	}
+	return isValue(b)
+}
+
+func isValue(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' && c != '\t' || c == 0x7f {
 			return false
