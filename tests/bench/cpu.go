@@ -59,24 +59,31 @@ func contains(all []int, pid int) bool {
 	return false
 }
 
-// used is the CPU time, user and system, that the processes have used so far.
-func used(pids ...int) (time.Duration, error) {
+// cpu is CPU time outside and inside of the kernel.
+type cpu struct{ user, system time.Duration }
+
+func (c cpu) total() time.Duration { return c.user + c.system }
+
+func (c cpu) minus(d cpu) cpu { return cpu{c.user - d.user, c.system - d.system} }
+
+// used is the CPU time that the processes have used so far.
+func used(pids ...int) (cpu, error) {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every architecture that Go runs on
-	var ticks int64
+	var ticks [2]int64
 	for _, pid := range pids {
 		fields, err := stat(pid)
 		if err != nil {
-			return 0, err
+			return cpu{}, err
 		}
-		for _, field := range fields[11:13] {
+		for i, field := range fields[11:13] {
 			n, err := strconv.ParseInt(field, 10, 64)
 			if err != nil {
-				return 0, err
+				return cpu{}, err
 			}
-			ticks += n
+			ticks[i] += n
 		}
 	}
-	return time.Duration(ticks) * tick, nil
+	return cpu{time.Duration(ticks[0]) * tick, time.Duration(ticks[1]) * tick}, nil
 }
 
 // resident is the memory of the processes in bytes.

@@ -28,7 +28,9 @@ func (o *options) fill(bin string) {
 }
 
 func (o *options) wants(w *workload) bool {
-	names := o.names(func(name string) bool { return slices.ContainsFunc(workloads(), func(w *workload) bool { return w.name == name }) })
+	names := o.names(func(name string) bool {
+		return slices.ContainsFunc(workloads(), func(w *workload) bool { return w.name == name })
+	})
 	return len(names) == 0 && (!o.quick || w.quick) || slices.Contains(names, w.name)
 }
 

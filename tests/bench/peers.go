@@ -75,7 +75,7 @@ func (b *bench) startNginx() (*contender, error) {
 const haproxyConf = `
 global
   nbthread 2
-  maxconn 20000
+  maxconn 8000
   tune.bufsize 16384
   ssl-default-bind-options ssl-min-ver TLSv1.3
   ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256

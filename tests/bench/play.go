@@ -74,7 +74,7 @@ func (b *bench) measure(w *workload, c *contender, instance *running) (*sample, 
 	}
 	after, err1 := used(pids...)
 	instanceAfter, err2 := used(instance.pid)
-	s.cpu, s.instance = after-before, instanceAfter-instanceBefore
+	s.cpu, s.instance = after.minus(before), instanceAfter.minus(instanceBefore)
 	return &s, errors.Join(err1, err2)
 }
 
@@ -93,17 +93,18 @@ func (s *sample) problem(w *workload, nginx *sample) string {
 
 // printRow prints the ratio within rounds, and medians of the rest.
 func printRow(w *workload, c *contender, mine, nginx []*sample) {
-	var ratios, micros, rates, p50, p99, back []float64
+	var ratios, micros, user, rates, p50, p99, back []float64
 	for i, s := range mine {
 		if s == nil || nginx[i] == nil {
 			continue
 		}
 		ratios = append(ratios, s.perRequest()/nginx[i].perRequest())
 		micros = append(micros, s.perRequest())
+		user = append(user, s.each(s.cpu.user))
 		rates = append(rates, s.perSecond()/nginx[i].perSecond())
 		p50 = append(p50, float64(s.p50.Microseconds()))
 		p99 = append(p99, float64(s.p99.Microseconds()))
-		back = append(back, float64(s.instance.Microseconds())/float64(s.requests))
+		back = append(back, s.each(s.instance.total()))
 	}
 	if len(ratios) == 0 {
 		fmt.Printf("%-14s %-8s no round counted\n", w.name, c.name)
@@ -116,8 +117,8 @@ func printRow(w *workload, c *contender, mine, nginx []*sample) {
 			verdict += ": NOT REACHED"
 		}
 	}
-	fmt.Printf("%-14s %-8s %5.2f (%.2f to %.2f, n=%d) of nginx's CPU  %5.1f us/request  %4.2fx its requests/s  p50 %5.0f us p99 %6.0f us  instance %4.1f us  %s\n",
-		w.name, c.name, quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75), len(ratios), quantile(micros, 0.5),
+	fmt.Printf("%-14s %-8s %5.2f (%.2f to %.2f, n=%d) of nginx's CPU  %5.1f us/request (user %4.1f)  %4.2fx its requests/s  p50 %5.0f us p99 %6.0f us  instance %4.1f us  %s\n",
+		w.name, c.name, quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75), len(ratios), quantile(micros, 0.5), quantile(user, 0.5),
 		quantile(rates, 0.5), quantile(p50, 0.5), quantile(p99, 0.5), quantile(back, 0.5), verdict)
 }
 

@@ -37,15 +37,18 @@ func workloads() []*workload {
 type sample struct {
 	requests  int
 	errors    int
-	cpu       time.Duration // of the contender's processes
-	instance  time.Duration // of the instance behind it
+	cpu       cpu // of the contender's processes
+	instance  cpu // of the instance behind it
 	elapsed   time.Duration
 	p50, p99  time.Duration
 	ratePaced float64 // what share of a fixed rate was held
 }
 
-func (s *sample) perRequest() float64 {
-	return float64(s.cpu.Microseconds()) / float64(max(s.requests, 1))
+func (s *sample) perRequest() float64 { return s.each(s.cpu.total()) }
+
+// each is what d comes to for one request, in microseconds.
+func (s *sample) each(d time.Duration) float64 {
+	return float64(d.Microseconds()) / float64(max(s.requests, 1))
 }
 
 func (s *sample) perSecond() float64 { return float64(s.requests) / s.elapsed.Seconds() }
