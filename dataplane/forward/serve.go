@@ -106,10 +106,10 @@ func (x *exchange) try(c *upstream.Conn) (again bool, err error) {
 		x.head, x.inline = appendRequest(c.Scratch[:0], x.r, &x.opt)
 	}
 	c.Scratch = x.head[:0]
-	sendErr := c.Send(x.head)
-
 	var p *pump
-	if x.r.Body != nil && !x.inline && !x.r.Upgrade && !x.r.Expect100 && sendErr == nil {
+	if streams := x.r.Body != nil && !x.inline && !x.r.Upgrade; !streams {
+		c.Start(x.head)
+	} else if c.Send(x.head) == nil && !x.r.Expect100 {
 		p = x.pump(c)
 	}
 	answer, err := x.receive(c, &p)
@@ -134,7 +134,7 @@ func (x *exchange) try(c *upstream.Conn) (again bool, err error) {
 		return false, failed
 	}
 	// A body that could not be sent whole is no failure once the answer is complete, but it ends the connection.
-	if sendErr != nil || !p.whole() || p == nil && x.r.Body != nil && !x.inline && !x.r.Upgrade {
+	if !p.whole() || p == nil && (c.Sent() != nil || x.r.Body != nil && !x.inline && !x.r.Upgrade) {
 		p.stop(c, x.r.Body)
 		c.Discard()
 		return false, nil
@@ -200,7 +200,7 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 	}
 	for first := true; err == nil; {
 		if len(piece) == 0 { // what is held back must not wait for a body that takes its time
-			if err = x.pass(c, nil); err != nil {
+			if err = x.pass(nil); err != nil {
 				return clientError{err}
 			}
 			if first && isEventStream(fields) {
@@ -211,7 +211,7 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 				break
 			}
 		}
-		if err = x.pass(c, piece); err != nil {
+		if err = x.pass(piece); err != nil {
 			return clientError{err}
 		}
 		piece, err = c.Poll()
@@ -222,10 +222,9 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 	return err
 }
 
-// pass hands a piece to the client; none makes it take what was held back. It may be in no hurry.
-func (x *exchange) pass(c *upstream.Conn, piece []byte) error {
-	c.Pause()
-	defer c.Resume()
+// pass hands a piece to the client; none makes it take what was held back. It may be in no hurry: the time limit counts only
+// while the instance is waited for.
+func (x *exchange) pass(piece []byte) error {
 	if holder, ok := x.w.(holder); ok && len(piece) > 0 {
 		return holder.Hold(piece)
 	}

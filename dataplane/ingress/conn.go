@@ -1,7 +1,6 @@
 package ingress
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -18,11 +17,8 @@ const (
 	largeSize = h1.MaxHead + smallSize
 )
 
-var (
-	errLeft    = errors.New("ingress: the client has left")
-	errStalled = errors.New("ingress: the client does not go on")
-	errExpired = errors.New("ingress: waited too long for a request")
-)
+// errExpired ends a wait that took longer than it may.
+var errExpired = errors.New("ingress: waited too long for a request")
 
 // phase is what a connection is doing; the sweep measures how long.
 type phase uint64
@@ -31,7 +27,7 @@ const (
 	phaseIdle    phase = iota // waits for the first byte of a request
 	phaseHead                 // has a part of a head
 	phaseServe                // serves a request
-	phaseOther                // is a tunnel, or lingers: no limit of the sweep
+	phaseOther                // is a tunnel, or lingers, or is none at the moment: no limit of the sweep
 	phaseExpired              // the sweep has ended its wait
 
 	phaseMask = 7
@@ -39,24 +35,24 @@ const (
 
 func phaseOf(mark uint64) phase { return phase(mark & phaseMask) }
 
-// conn is one client connection. While it waits for a request this is all it needs: everything about requests is in a
-// turn.
+// conn is one client connection. While it waits for a request this is all it needs: everything about requests is in a turn.
 type conn struct {
-	l      *Listener
-	sock   *socket.Conn
-	client netip.AddrPort
-	local  []byte
+	l        *Listener
+	sock     *socket.Conn
+	client   netip.AddrPort
+	presence presence
+	ready    func(buf *[]byte, n int) bool
 	// trusted: the client is a proxy that is believed about who its own client is.
 	trusted bool
-	ctx     context.Context // ends when the client is gone
-	leave   context.CancelCauseFunc
+
+	turn *turn // that has to go on outside of socket.Each
 
 	mark   atomic.Uint64 // phase, and above it a number that grows with every change
 	reads  atomic.Uint32 // of bodies, odd while one waits
 	writes atomic.Uint32
 	came   atomic.Uint64 // bytes of the request's body that were read from the socket
 	slow   atomic.Bool   // the sweep has ended the body, which came too slowly
-	cut    atomic.Bool   // the sweep has ended the answer, which was taken too slowly
+	cut    atomic.Bool   // the client must see an error, not an end, as when it took its answer too slowly
 	tunnel atomic.Bool   // no request any more but a WebSocket, which has no least rate
 
 	seenMark uint64 // of the sweep alone
@@ -70,26 +66,34 @@ type conn struct {
 
 	address *netip.AddrPort // ours, once somebody has asked
 
-	ticket atomic.Int32 // of the watcher; changed under its lock
-	gone   bool         // under it as well
+	ticket atomic.Int32 // of the watcher
+}
+
+func newConn(l *Listener, sock *socket.Conn, client netip.AddrPort) *conn {
+	c := &conn{l: l, sock: sock, client: client}
+	c.ready = c.begin
+	c.enterAny(phaseIdle) // a mark that the sweep has not seen
+	return c
 }
 
 // serve is the life of a connection.
-func (l *Listener) serve(nc net.Conn) {
-	c := &conn{l: l, sock: socket.New(nc), client: addrPort(nc.RemoteAddr()), local: []byte(nc.LocalAddr().String()), seenAt: time.Now()}
-	c.ctx, c.leave = context.WithCancelCause(l.life)
-	defer c.leave(errLeft)
+func (l *Listener) serve(c *conn) {
 	if !l.enroll(c) {
 		l.complain("too many connections, new ones are closed", "client", c.client, "most", l.opt.MaxConnections)
-		nc.Close()
+		_ = c.sock.Close() // there is nobody to tell
 		return
 	}
-	defer l.dismiss(c)
 	if l.decide(c) {
 		c.run()
 		c.end()
 	}
+	l.watch.remove(c) // not before: what is closed is not watched again
+	l.dismiss(c)
+	c.leave()
 }
+
+// leave says that the client is gone: its request is not worth going on with. It may be called by anybody.
+func (c *conn) leave() { c.presence.leave() }
 
 // decide is where it is settled who serves a connection, before one of the client's bytes is consumed: it reports false
 // when somebody else has the socket now, or nobody. HTTP/2 is known by its first bytes; they are looked at only where it is allowed.
@@ -126,28 +130,53 @@ func (c *conn) enter(p phase) bool {
 	return phaseOf(mark) != phaseExpired && c.mark.CompareAndSwap(mark, (mark|phaseMask)+1|uint64(p))
 }
 
-// run serves requests until the connection ends. It waits without holding a turn or a buffer.
-func (c *conn) run() {
-	defer c.l.watch.remove(c, true)
+// enterAny changes the phase also when the sweep has ended a wait.
+func (c *conn) enterAny(p phase) {
 	for {
-		buf, n, err := c.sock.Receive(c.l.small)
-		if err != nil {
+		mark := c.mark.Load()
+		if c.mark.CompareAndSwap(mark, (mark|phaseMask)+1|uint64(p)) {
 			return
 		}
-		if !c.enter(phaseHead) {
-			c.l.small.Put(buf)
+	}
+}
+
+// run serves requests until the connection ends. It waits without holding a turn or a buffer. As long as requests come
+// whole, all of it happens inside of one socket.Each; what has to read leaves it and comes back.
+func (c *conn) run() {
+	for {
+		if err := c.sock.Each(c.l.small, c.ready); err != nil {
 			return
 		}
-		c.l.attend()
-		t := c.l.turns.Get().(*turn)
-		t.begin(c, buf, n)
-		again := true
-		for again && t.w > t.r {
-			again = t.serve()
-		}
-		t.end()
-		if !again || !c.enter(phaseIdle) {
+		t := c.turn
+		if c.turn = nil; t == nil || !c.proceed(t) {
 			return
+		}
+	}
+}
+
+// begin takes what has been read of a request, or of several. It reports whether to wait for more.
+func (c *conn) begin(buf *[]byte, n int) (wait bool) {
+	c.l.attend()
+	t := c.l.turns.Get().(*turn)
+	t.begin(c, buf, n)
+	return c.proceed(t)
+}
+
+func (c *conn) proceed(t *turn) (wait bool) {
+	for {
+		switch t.step() {
+		case stepRead:
+			if c.sock.Inside() {
+				c.turn = t
+				return false
+			}
+			t.read()
+		case stepIdle:
+			t.end()
+			return c.enter(phaseIdle)
+		case stepOver:
+			t.end()
+			return false
 		}
 	}
 }

@@ -167,7 +167,7 @@ type handed struct {
 
 // handOver makes c what net/http gets.
 func (c *conn) handOver() *handed {
-	h := &handed{Conn: c.sock.Conn, c: c}
+	h := &handed{Conn: c.sock, c: c}
 	c.handed = true
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()

@@ -91,7 +91,7 @@ func (h *h2Server) take(c *conn) {
 	select {
 	case h.conns <- nc:
 	case <-h.done:
-		nc.Close()
+		_ = nc.Close()
 	}
 }
 

@@ -354,7 +354,7 @@ func TestClientLeaves(t *testing.T) {
 			close(asked)
 			select {
 			case <-r.Context.Done():
-				left <- context.Cause(r.Context)
+				left <- r.Context.Err()
 			case <-time.After(5 * time.Second):
 				left <- errors.New("nobody noticed")
 			}
@@ -363,7 +363,7 @@ func TestClientLeaves(t *testing.T) {
 		c.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n" + ahead)
 		<-asked
 		c.Close()
-		if err := <-left; err != errLeft {
+		if err := <-left; err != context.Canceled {
 			t.Errorf("ahead %q: %v", ahead, err)
 		}
 	}

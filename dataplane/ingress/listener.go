@@ -8,21 +8,17 @@ package ingress
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"github.com/hashicorp/go-hclog"
-	"golang.org/x/sys/unix"
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/socket"
+	"github.com/hashicorp/go-hclog"
 )
 
 // Options of a listener; the zero value has the defaults.
@@ -89,6 +85,7 @@ func (o *Options) fill() {
 type Listener struct {
 	name  string
 	ln    net.Listener
+	file  *os.File // the same socket, to accept from it directly; nil if that cannot be done
 	table *atomic.Pointer[route.Table]
 	opt   Options
 	log   hclog.Logger
@@ -108,6 +105,10 @@ type Listener struct {
 
 	complaints complaints
 
+	free   chan *conn    // to workers that have none; closed when no more are accepted
+	retire chan struct{} // ends one of them
+	idle   atomic.Int32  // how many have none
+
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 	crowd crowd
@@ -122,13 +123,14 @@ func New(name string, ln net.Listener, table *atomic.Pointer[route.Table], opt O
 		small: socket.NewPool(smallSize), large: socket.NewPool(largeSize),
 		wake:  make(chan struct{}, 1),
 		conns: make(map[*conn]struct{}),
+		free:  make(chan *conn), retire: make(chan struct{}),
 	}
 	l.turns.New = func() any { return new(turn) }
 	l.life, l.kill = context.WithCancel(context.Background())
 	if opt.H2C {
 		l.h2 = newH2Server(l)
 	}
-	l.setUserTimeout()
+	l.open()
 	return l
 }
 
@@ -154,7 +156,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	go func() { defer close(swept); l.sweep() }()
 	stop := context.AfterFunc(ctx, func() {
 		l.draining.Store(true)
-		l.ln.Close()
+		l.shut()
 		l.attend()
 	})
 	defer stop()
@@ -162,38 +164,15 @@ func (l *Listener) Run(ctx context.Context) error {
 	err = l.accept()
 	if ctx.Err() == nil {
 		l.draining.Store(true)
-		l.ln.Close()
+		l.shut()
 	} else {
 		err = nil
 	}
+	close(l.free)
 	l.drain()
 	<-swept
 	l.watch.close()
 	return err
-}
-
-// accept returns when the socket is closed or broken. A process that is out of descriptors gets some back by waiting.
-func (l *Listener) accept() error {
-	const longest = time.Second
-	for pause := time.Duration(0); ; {
-		nc, err := l.ln.Accept()
-		if err == nil {
-			pause = 0
-			l.serving.Go(func() { l.serve(nc) })
-			continue
-		}
-		var errno unix.Errno
-		if l.draining.Load() || !errors.As(err, &errno) || errno == unix.EBADF || errno == unix.EINVAL {
-			return err
-		}
-		pause = min(max(2*pause, 5*time.Millisecond), longest)
-		l.log.Warn("cannot accept", "error", err, "pause", pause)
-		select {
-		case <-time.After(pause):
-		case <-l.life.Done():
-			return err
-		}
-	}
 }
 
 // drain waits for what is in flight, within its limit.
@@ -223,28 +202,8 @@ func (l *Listener) interruptAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
+		c.leave()
 		c.sock.Interrupt()
-	}
-}
-
-// setUserTimeout makes the kernel give up on a peer that acknowledges nothing. Accepted sockets inherit it, so it costs
-// nothing per connection; SO_KEEPALIVE is set by net on each. A socket for multipath TCP, which net.Listen makes unless
-// told otherwise, does not know the option.
-func (l *Listener) setUserTimeout() {
-	const limit = 60 * time.Second
-	s, ok := l.ln.(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := s.SyscallConn()
-	if err == nil {
-		controlled := raw.Control(func(fd uintptr) {
-			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit.Milliseconds()))
-		})
-		err = errors.Join(controlled, err)
-	}
-	if err != nil {
-		l.log.Debug("dead peers are noticed late", "error", err)
 	}
 }
 

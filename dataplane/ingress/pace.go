@@ -85,7 +85,7 @@ func (c *conn) paceOut(now time.Time) {
 	}
 	if !t.resending && float64(t.acked-p.acked) < elapsed.Seconds()*float64(opt.LeastRate) {
 		c.cut.Store(true)
-		c.leave(errStalled)
+		c.leave()
 		c.sock.Interrupt()
 		return
 	}
@@ -113,8 +113,8 @@ func (c *conn) transport() (t transport, ok bool) {
 // end closes the connection. What a client does not take must not wait in the kernel after it was cut.
 func (c *conn) end() {
 	if c.cut.Load() {
-		c.sock.Reset()
+		_ = c.sock.Reset() // there is nobody to tell, here and below
 		return
 	}
-	c.sock.Close()
+	_ = c.sock.Close()
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // refuse answers a request that is none, and ends the connection: where the next one would begin is not known.
-func (t *turn) refuse(err error) bool {
+func (t *turn) refuse(err error) step {
 	status := 0
 	var breach *h1.Error
 	switch {
@@ -19,7 +19,7 @@ func (t *turn) refuse(err error) bool {
 		status = 408
 	}
 	if status == 0 { // the client has gone, or had sent nothing
-		return false
+		return stepOver
 	}
 	text := reason(status)
 	b := append(t.out.buf[:0], "HTTP/1.1 "...)
@@ -33,11 +33,14 @@ func (t *turn) refuse(err error) bool {
 	b = append(append(b, text...), '\n')
 	t.out.buf = b[:0]
 	t.c.enterAny(phaseOther)
-	t.c.sock.SetDeadline(time.Now().Add(lingerTime))
-	if _, err := t.c.sock.Write(b); err == nil {
-		t.linger()
+	if t.c.sock.SetDeadline(time.Now().Add(lingerTime)) != nil {
+		return stepOver
 	}
-	return false
+	if _, err := t.c.sock.Write(b); err != nil {
+		return stepOver
+	}
+	t.stage = stageLinger
+	return stepRead
 }
 
 // A client that is still sending when its connection is closed gets a reset, and loses the answer with it. So what it
@@ -60,16 +63,6 @@ func (t *turn) linger() {
 			return
 		}
 		total += n
-	}
-}
-
-// enterAny changes the phase also when the sweep has ended a wait.
-func (c *conn) enterAny(p phase) {
-	for {
-		mark := c.mark.Load()
-		if c.mark.CompareAndSwap(mark, (mark|phaseMask)+1|uint64(p)) {
-			return
-		}
 	}
 }
 

@@ -49,6 +49,9 @@ func (l *Listener) sweep() {
 			l.resting.Store(true)
 			busy, _ = l.look(now, false) // what became busy before that did not wake anybody
 		}
+		if !busy {
+			l.retireWorkers()
+		}
 		if busy || draining {
 			timer.Reset(tick)
 		} else {
@@ -76,7 +79,10 @@ func (c *conn) look(now time.Time, closeIdle bool) (busy bool) {
 	age := now.Sub(c.seenAt)
 	switch phaseOf(mark) {
 	case phaseIdle:
-		if closeIdle || age >= c.l.opt.IdleLimit {
+		// The end of the client's sending that came together with its last request has had its edge.
+		ended := age > 0 && !c.watched && c.sock.Ended()
+		c.watched = age > 0
+		if closeIdle || ended || age >= c.l.opt.IdleLimit {
 			c.expire(mark)
 		}
 		return false
@@ -112,7 +118,7 @@ func (c *conn) stalls(now time.Time) {
 		if n != s.count {
 			s.count, s.since = n, now
 		} else if n&1 != 0 && now.Sub(s.since) >= c.l.opt.StallLimit {
-			c.leave(errStalled)
+			c.leave()
 			c.sock.Interrupt()
 		}
 	}

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -25,6 +26,11 @@ type turn struct {
 	// parsed is a view of them; a body is read into the room behind them.
 	behind int
 
+	stage   stage
+	scanned int  // how far behind r the end of the head was looked for
+	settled bool // the beginning of the head has been looked at
+	readErr error
+
 	head h1.Request
 	req  forward.Request
 	path []byte // room for a path that had to be normalised
@@ -33,8 +39,28 @@ type turn struct {
 	seen sight
 }
 
+// stage is where a turn stands between two steps.
+type stage uint8
+
+const (
+	stageHead   stage = iota // looks for a head
+	stageServe               // has one, and serves it next
+	stageLinger              // has answered, and reads what the client still sends
+)
+
+// step is what a turn wants next.
+type step uint8
+
+const (
+	stepOn   step = iota // another step
+	stepRead             // to read: its next step may wait for the client
+	stepIdle             // nothing: there is no byte left, another request may come
+	stepOver             // nothing: the connection ends
+)
+
 func (t *turn) begin(c *conn, buf *[]byte, n int) {
 	t.c, t.buf, t.wide, t.r, t.w = c, buf, false, 0, n
+	t.stage, t.scanned, t.settled, t.readErr = stageHead, 0, false, nil
 }
 
 func (t *turn) end() {
@@ -56,11 +82,42 @@ func (t *turn) release() {
 	t.buf, t.wide, t.r, t.w = nil, false, 0, 0
 }
 
-// serve reads one head and serves its request. It reports whether the connection goes on.
-func (t *turn) serve() bool {
+// step does what can be done without reading from the client, unless it may read because stepRead was given before.
+func (t *turn) step() step {
+	switch t.stage {
+	case stageHead:
+		return t.parse()
+	case stageServe:
+		return t.serve()
+	}
+	t.linger()
+	return stepOver
+}
+
+// read is called where reading may wait, when a step has asked for it. A head needs more bytes; what else asked reads by
+// itself.
+func (t *turn) read() {
+	if t.stage == stageHead {
+		t.readErr = t.more()
+	}
+}
+
+// parse looks for a whole head at t.r and makes the request of it.
+func (t *turn) parse() step {
 	c := t.c
-	if err := t.readHead(); err != nil {
+	found, err := t.find()
+	switch {
+	case err != nil:
 		return t.refuse(err)
+	case t.readErr != nil:
+		return t.refuse(t.readErr)
+	case !found && t.r == t.w && t.scanned == 0:
+		return stepIdle
+	case !found:
+		if phaseOf(c.mark.Load()) == phaseIdle && !c.enter(phaseHead) {
+			return stepOver
+		}
+		return stepRead
 	}
 	if !c.enter(phaseServe) {
 		return t.refuse(errExpired)
@@ -68,8 +125,17 @@ func (t *turn) serve() bool {
 	if err := t.prepare(); err != nil {
 		return t.refuse(err)
 	}
-	table := c.l.table.Load()
-	door, base, ok := table.Lookup(c.l.name, t.req.Host, t.req.Path)
+	t.stage = stageServe
+	if t.req.Body != nil && (t.body.Buffered() == 0 || int64(t.body.Buffered()) < t.head.Length) {
+		return stepRead
+	}
+	return stepOn
+}
+
+// serve lets the application answer.
+func (t *turn) serve() step {
+	c := t.c
+	door, base, ok := c.l.table.Load().Lookup(c.l.name, t.req.Host, t.req.Path)
 	if !ok {
 		door = c.l.opt.NotFound
 	}
@@ -80,67 +146,69 @@ func (t *turn) serve() bool {
 }
 
 // finish ends the answer and tells whether another request may follow.
-func (t *turn) finish() bool {
+func (t *turn) finish() step {
 	c := t.c
 	err := t.out.finish()
 	t.observed(err)
-	c.l.watch.remove(c, false)
+	if c.ticket.Load() != 0 {
+		c.l.watch.remove(c)
+	}
 	switch {
 	case t.out.aborted || t.out.state == raw:
 		if t.out.cut {
-			c.sock.Reset()
+			c.cut.Store(true)
 		}
-		return false
-	case err != nil || c.ctx.Err() != nil:
-		return false
+		return stepOver
+	case err != nil || c.presence.Err() != nil:
+		return stepOver
 	case t.out.close:
-		if !t.body.done.Load() || t.r < t.w {
-			t.linger()
+		if t.body.done.Load() && t.r == t.w {
+			return stepOver
 		}
-		return false
+		t.stage = stageLinger
+		return stepRead
 	}
 	if t.body.closed.Load() { // it was interrupted although it had come to its end
-		c.sock.SetReadDeadline(time.Time{})
+		if c.sock.SetReadDeadline(time.Time{}) != nil {
+			return stepOver
+		}
 	}
-	return c.enter(phaseHead)
+	t.stage, t.scanned, t.settled = stageHead, 0, false
+	if t.r == t.w {
+		return stepIdle
+	}
+	if !c.enter(phaseHead) {
+		return stepOver
+	}
+	return stepOn
 }
 
-// readHead finds a whole head at t.r.
-func (t *turn) readHead() error {
-	for {
+// find looks for a whole head at t.r and parses it.
+func (t *turn) find() (found bool, err error) {
+	if t.scanned == 0 {
 		n, incomplete := h1.SkipEmptyLine((*t.buf)[t.r:t.w])
-		if t.r += n; !incomplete {
-			break
-		}
-		if err := t.more(); err != nil {
-			return err
+		if t.r += n; incomplete {
+			return false, nil
 		}
 	}
-	settled := false
-	for next := 0; ; {
-		end, from, err := h1.Boundary((*t.buf)[t.r:t.w], next)
-		if err != nil {
-			return err
-		}
-		if end > 0 {
-			if len(*t.buf)-t.r-end < roomBehind {
-				t.widen()
-			}
-			head := (*t.buf)[t.r : t.r+end]
-			t.r += end
-			t.behind, t.seen.head = t.r, end
-			return t.head.Parse(head)
-		}
-		next = from
-		if !settled {
-			if settled, err = h1.Check((*t.buf)[t.r:t.w]); err != nil {
-				return err
-			}
-		}
-		if err := t.more(); err != nil {
-			return err
-		}
+	end, from, err := h1.Boundary((*t.buf)[t.r:t.w], t.scanned)
+	if err != nil {
+		return false, err
 	}
+	if end > 0 {
+		if len(*t.buf)-t.r-end < roomBehind {
+			t.widen()
+		}
+		head := (*t.buf)[t.r : t.r+end]
+		t.r += end
+		t.behind, t.seen.head = t.r, end
+		return true, t.head.Parse(head)
+	}
+	t.scanned = from
+	if !t.settled {
+		t.settled, err = h1.Check((*t.buf)[t.r:t.w])
+	}
+	return false, err
 }
 
 // more reads behind what is there. A head that outgrows the buffer moves to a large one.
@@ -158,6 +226,9 @@ func (t *turn) more() error {
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errExpired
+	}
+	if err == nil {
+		err = io.ErrNoProgress
 	}
 	return err
 }
@@ -182,14 +253,14 @@ func (t *turn) prepare() error {
 		return &h1.Error{Status: 400, Text: err.Error()}
 	}
 	if len(h.Host) == 0 {
-		h.Host = t.c.local // an HTTP/1.0 client that names none
+		h.Host = []byte(t.c.sock.LocalAddr().String()) // an HTTP/1.0 client that names none
 	}
 	t.out.reset(t)
 	t.body.reset(t, h.Length)
 	t.req = forward.Request{
 		Method: h.Method, Path: path, Query: query, Host: h.Host, Fields: h.Fields,
 		ContentLength: h.Length, Upgrade: h.Upgrade, Expect100: h.Expect,
-		Client: t.c.client, Context: t.c.ctx,
+		Client: t.c.client, Context: &t.c.presence,
 	}
 	if h.Length != 0 || h.Upgrade {
 		t.req.Body = &t.body

@@ -46,14 +46,14 @@ func (w *watcher) close() {
 	}
 }
 
-// add watches c until remove. It holds the ticket's lock while the descriptor is in use, so remove can be sure.
+// add watches c until remove.
 func (w *watcher) add(c *conn) {
 	if w == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.ticket.Load() != 0 || c.gone {
+	if c.ticket.Load() != 0 {
 		return
 	}
 	w.next++
@@ -62,32 +62,26 @@ func (w *watcher) add(c *conn) {
 	}
 	ticket := w.next
 	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: ticket}
-	added := false
 	c.sock.Control(func(fd uintptr) {
-		w.raw.Control(func(epfd uintptr) {
-			added = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, int(fd), &event) == nil
+		_ = w.raw.Control(func(epfd uintptr) { // it fails when the listener has ended
+			if unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, int(fd), &event) == nil {
+				c.ticket.Store(ticket) // seen by whoever closes the connection after this
+				w.conns[ticket] = c
+			}
 		})
 	})
-	if added {
-		c.ticket.Store(ticket)
-		w.conns[ticket] = c
-	}
 }
 
-// remove ends the watch; gone says that the connection is about to be closed and must not be watched again.
-func (w *watcher) remove(c *conn, gone bool) {
-	if w == nil || !gone && c.ticket.Load() == 0 {
+// remove ends the watch, of a connection that is open or closed already.
+func (w *watcher) remove(c *conn) {
+	if w == nil || c.ticket.Load() == 0 {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c.gone = c.gone || gone
-	if c.ticket.Load() == 0 {
-		return
-	}
 	delete(w.conns, c.ticket.Swap(0))
 	c.sock.Control(func(fd uintptr) {
-		w.raw.Control(func(epfd uintptr) { unix.EpollCtl(int(epfd), unix.EPOLL_CTL_DEL, int(fd), nil) })
+		_ = w.raw.Control(func(epfd uintptr) { _ = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_DEL, int(fd), nil) }) // gone with the listener
 	})
 }
 
@@ -109,7 +103,7 @@ func (w *watcher) run() {
 		w.mu.Lock()
 		for _, e := range events[:n] {
 			if c := w.conns[e.Fd]; c != nil {
-				c.leave(errLeft)
+				c.leave()
 			}
 		}
 		w.mu.Unlock()

@@ -2,7 +2,6 @@ package ingress
 
 import (
 	"errors"
-	"net"
 	"strconv"
 	"sync"
 
@@ -31,7 +30,6 @@ type writer struct {
 	mu    sync.Mutex // between the goroutine that reads the body and the one that answers
 	asked bool       // 100 Continue has gone, or it is too late for it
 	vecs  [3][]byte  // for one gathering write
-	many  net.Buffers
 }
 
 type writerState uint8
@@ -88,11 +86,13 @@ func (w *writer) Head(status int, fields []forward.Field, length int64) error {
 	case status < 200 && status != 101:
 		return nil
 	}
-	w.mu.Lock()
-	w.asked = true
-	w.mu.Unlock()
-	w.state, w.status = started, status
 	t := w.t
+	if t.head.Expect {
+		w.mu.Lock()
+		w.asked = true
+		w.mu.Unlock()
+	}
+	w.state, w.status = started, status
 	w.buf = append(w.buf, "HTTP/1.1 "...)
 	w.buf = strconv.AppendInt(w.buf, int64(status), 10)
 	w.buf = append(w.buf, ' ')
@@ -200,10 +200,9 @@ func (w *writer) gather(before, p, after []byte) error {
 	w.buf = append(w.buf, before...)
 	w.vecs = [3][]byte{w.buf, p, after}
 	w.sent += int64(len(w.buf) + len(p) + len(after))
-	w.many = w.vecs[:]
 	c := w.t.c
 	c.writes.Add(1)
-	_, err := w.many.WriteTo(c.sock.Conn)
+	err := c.sock.Gather(w.vecs[:]...)
 	c.writes.Add(1)
 	w.buf, w.vecs = w.buf[:0], [3][]byte{}
 	return err

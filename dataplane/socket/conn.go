@@ -1,172 +1,245 @@
-// Package socket wraps a connection so that nobody who waits for bytes holds a buffer meanwhile: ten thousand idle
-// connections cost ten thousand small structs, not ten thousand buffers.
+// Package socket reads and writes connections so that a request costs as few system calls as it can, and so that nobody who
+// waits for bytes holds a buffer meanwhile: ten thousand idle connections cost ten thousand small structs.
 //
-// It is also the one place that would change if reads and writes were to go past net.Conn.
+// A socket of the system is read and written past net.Conn. Go's poller is edge-triggered and remembers an edge: whoever has
+// read less than there was room for has read everything, and may wait without asking again. Everything else (TLS, a pipe in a
+// test) goes through net.Conn, behind the same methods.
+//
+// What an edge does not tell is an end that came together with the last bytes. Who waits on a connection for long looks after
+// it from outside, with Ended, once.
 package socket
 
 import (
 	"errors"
-	"io"
 	"net"
+	"net/netip"
+	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// Pool hands out buffers of one size. The zero value is not usable, see NewPool.
-type Pool struct{ free sync.Pool }
-
-// NewPool makes a pool of buffers of size bytes.
-func NewPool(size int) *Pool {
-	return &Pool{sync.Pool{New: func() any { b := make([]byte, size); return &b }}}
-}
-
-// Get takes a buffer of the pool's size.
-func (p *Pool) Get() *[]byte { return p.free.Get().(*[]byte) }
-
-// Put gives a buffer back; nil is ignored.
-func (p *Pool) Put(b *[]byte) {
-	if b != nil {
-		p.free.Put(b)
-	}
-}
-
-// Conn is a connection that can be waited on without a buffer and looked into without reading. One goroutine reads at a
-// time, one writes at a time.
+// Conn is a connection. One goroutine reads at a time and one writes; one of them owns the connection, and closes it when
+// nobody uses it any more. Interrupt, Ended and Control may be called by anybody.
+//
+// It is a net.Conn.
 type Conn struct {
-	net.Conn
-	raw syscall.RawConn // nil when it is no socket of the system
+	nc     net.Conn // nil for a descriptor of its own
+	fd     int      // -1 when there is none, or none to be used directly
+	remote netip.AddrPort
+
+	raw    syscall.RawConn // nil until something has to wait
+	mu     sync.Mutex      // what follows: between the owner and who interrupts
+	waiter waiter          // nil until something has to wait
+	closed bool
+
+	stopped [2]atomic.Bool // reads, writes: interrupted for good
+	nudged  atomic.Bool
 
 	// The callbacks are made once and talk through these fields: a closure per call would be an allocation per call.
-	receive func(fd uintptr) bool
-	look    func(fd uintptr)
-	pool    *Pool
-	buf     *[]byte
-	n       int
-	err     error
-	quiet   bool
+	receive, serve, write func(fd uintptr) bool
+
+	// Of the reader.
+	pool   *Pool
+	buf    *[]byte
+	into   []byte
+	n      int
+	err    error
+	out    []byte // goes out when the wait begins
+	outErr error
+	each   func(buf *[]byte, n int) bool
+	inside bool
+
+	// Of the writer.
+	pending  []byte
+	vecs     []unix.Iovec
+	writeErr error
 }
 
-// New wraps nc.
+// waiter is what the deadlines of a connection are set on.
+type waiter interface {
+	SetDeadline(time.Time) error
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	Close() error
+}
+
+// New wraps nc. A socket of the system is used directly from here on.
 func New(nc net.Conn) *Conn {
-	c := &Conn{Conn: nc}
-	if s, ok := nc.(syscall.Conn); ok {
+	c := &Conn{nc: nc, fd: -1, waiter: nc}
+	c.callbacks()
+	if s, ok := nc.(syscall.Conn); ok && Direct {
 		if raw, err := s.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { c.fd = int(fd) })
 			c.raw = raw
 		}
 	}
-	c.receive, c.look = c.tryReceive, c.tryLook
 	return c
 }
 
-// Receive waits until there is something to read and reads it into a buffer that it takes from pool only then. The
-// caller gives the buffer back. Without an error n is at least 1.
-func (c *Conn) Receive(pool *Pool) (buf *[]byte, n int, err error) {
-	if c.raw == nil {
-		buf = pool.Get()
-		if n, err = c.Conn.Read(*buf); n > 0 {
-			return buf, n, nil
-		}
-		pool.Put(buf)
-		return nil, 0, err
-	}
-	c.pool, c.buf, c.n, c.err = pool, nil, 0, nil
-	err = c.raw.Read(c.receive)
-	buf, n = c.buf, c.n
-	c.pool, c.buf = nil, nil
-	if err == nil {
-		err = c.err
-	}
-	if err != nil {
-		pool.Put(buf)
-		return nil, 0, err
-	}
-	return buf, n, nil
+func (c *Conn) callbacks() {
+	c.receive, c.serve, c.write = c.tryReceive, c.tryServe, c.tryWrite
 }
 
-// tryReceive runs with the descriptor locked for reading; false means wait.
-func (c *Conn) tryReceive(fd uintptr) bool {
-	if c.buf == nil {
-		c.buf = c.pool.Get()
-	}
-	for {
-		n, err := unix.Read(int(fd), *c.buf)
-		switch {
-		case n > 0:
-			c.n = n
-			return true
-		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN:
-			c.pool.Put(c.buf)
-			c.buf = nil
-			return false
-		case err != nil:
-			c.err = &net.OpError{Op: "read", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
-			return true
-		}
-		c.err = io.EOF
-		return true
-	}
+// FromDescriptor makes a connection of a connected stream socket that does not block; it belongs to the connection from then
+// on. Go's poller does not know it until something has to wait: a short connection never is.
+func FromDescriptor(fd int, remote netip.AddrPort) *Conn {
+	c := &Conn{fd: fd, remote: remote}
+	c.callbacks()
+	return c
 }
 
-// Quiet reports whether an idle connection is open and has nothing to read: no end, no error, no byte that nobody asked
-// for. It costs one system call and does not wait. A connection that is no socket counts as quiet.
-func (c *Conn) Quiet() bool {
-	if c.raw == nil {
-		return true
+// register makes the connection known to Go's poller.
+func (c *Conn) register() error {
+	if c.raw != nil {
+		return nil
 	}
-	c.quiet = false
-	return c.raw.Control(c.look) == nil && c.quiet
-}
-
-// tryLook calls recvfrom itself: unix.Recvfrom allocates room for an address.
-func (c *Conn) tryLook(fd uintptr) {
-	var b [1]byte
-	_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
-	c.quiet = errno == unix.EAGAIN
-}
-
-// Peek waits for bytes and copies them to p without consuming them: who else gets the connection reads them again. It
-// goes on until accept, called with what is there so far, says that it has seen enough.
-func (c *Conn) Peek(p []byte, accept func([]byte) bool) error {
-	if c.raw == nil {
-		return errors.ErrUnsupported
-	}
-	var result error
-	err := c.raw.Read(func(fd uintptr) bool {
-		n, _, err := unix.Recvfrom(int(fd), p, unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		switch {
-		case err == unix.EAGAIN || err == unix.EINTR:
-			return false
-		case err != nil:
-			result = err
-		case n == 0:
-			result = io.EOF
-		default:
-			return accept(p[:n])
-		}
-		return true
-	})
+	file := os.NewFile(uintptr(c.fd), "socket")
+	raw, err := file.SyscallConn()
 	if err != nil {
 		return err
 	}
-	return result
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.raw, c.waiter = raw, file
+	if c.stopped[0].Load() {
+		_ = file.SetReadDeadline(past) // it fails for what cannot wait, and then nothing does
+	}
+	if c.stopped[1].Load() {
+		_ = file.SetWriteDeadline(past)
+	}
+	return nil
 }
+
+var past = time.Unix(1, 0)
 
 // Interrupt ends every read and write that waits, and every later one, from any goroutine. The connection stays open:
 // only its owner closes it, since a descriptor that is closed may be somebody else's a moment later.
-func (c *Conn) Interrupt() { c.Conn.SetDeadline(time.Unix(1, 0)) }
+func (c *Conn) Interrupt() {
+	c.stopped[1].Store(true)
+	c.stopped[0].Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiter != nil && !c.closed {
+		_ = c.waiter.SetDeadline(past)
+	}
+}
 
 // InterruptRead is Interrupt for reads only.
-func (c *Conn) InterruptRead() { c.Conn.SetReadDeadline(time.Unix(1, 0)) }
+func (c *Conn) InterruptRead() {
+	c.stopped[0].Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiter != nil && !c.closed {
+		_ = c.waiter.SetReadDeadline(past)
+	}
+}
+
+// Nudge makes the read that waits look again, and every later one not wait: for who knows, from Ended, that nothing more
+// comes and that the edge which told so may have been missed.
+func (c *Conn) Nudge() {
+	c.nudged.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiter != nil && !c.closed {
+		_ = c.waiter.SetReadDeadline(past)
+	}
+}
+
+// Control calls f with the descriptor, which stays valid meanwhile. It reports false when there is none.
+func (c *Conn) Control(f func(fd uintptr)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd < 0 || c.closed {
+		return false
+	}
+	f(uintptr(c.fd))
+	return true
+}
+
+// Ended reports whether the peer has said that nothing more comes, or the connection is broken, and nothing is left to read.
+// It costs one system call and does not wait. What is used through net.Conn never has ended.
+func (c *Conn) Ended() bool {
+	ended := false
+	c.Control(func(fd uintptr) {
+		var b [1]byte
+		n, errno := recv(int(fd), b[:], syscall.MSG_PEEK)
+		ended = n == 0 && errno == 0 || errno != 0 && errno != syscall.EAGAIN
+	})
+	return ended
+}
+
+// Quiet reports whether an idle connection is open and has nothing to read: no end, no error, no byte that nobody asked
+// for. It is Ended's sister for the owner.
+func (c *Conn) Quiet() bool {
+	if c.fd < 0 {
+		return true
+	}
+	var b [1]byte
+	_, errno := recv(c.fd, b[:], syscall.MSG_PEEK)
+	return errno == syscall.EAGAIN
+}
+
+// SetDeadline implements net.Conn, for the owner. The zero time makes an interrupted connection usable again.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	return c.deadline(0, t, waiter.SetReadDeadline)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	return c.deadline(1, t, waiter.SetWriteDeadline)
+}
+
+func (c *Conn) deadline(side int, t time.Time, set func(waiter, time.Time) error) error {
+	if c.fd >= 0 {
+		if err := c.register(); err != nil {
+			return err
+		}
+	}
+	c.stopped[side].Store(!t.IsZero() && !t.After(time.Now()))
+	return set(c.waiter, t)
+}
+
+// LocalAddr implements net.Conn.
+func (c *Conn) LocalAddr() net.Addr {
+	if c.nc != nil {
+		return c.nc.LocalAddr()
+	}
+	sa, err := syscall.Getsockname(c.fd)
+	if err != nil {
+		return &net.TCPAddr{}
+	}
+	switch sa := sa.(type) {
+	case *syscall.SockaddrInet4:
+		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+	case *syscall.SockaddrInet6:
+		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+	}
+	return &net.TCPAddr{}
+}
+
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.nc != nil {
+		return c.nc.RemoteAddr()
+	}
+	return net.TCPAddrFromAddrPort(c.remote)
+}
 
 // CloseWrite says to the peer that nothing more comes, when the transport can say that.
 func (c *Conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+	if c.nc == nil {
+		return syscall.Shutdown(c.fd, syscall.SHUT_WR)
+	}
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return nil
@@ -174,13 +247,29 @@ func (c *Conn) CloseWrite() error {
 
 // Reset closes the connection so that the peer sees an error, not an end.
 func (c *Conn) Reset() error {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	return c.Conn.Close()
+	c.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1}) // a unix socket has none
+	})
+	return c.Close()
 }
 
-// Control calls f with the descriptor, which stays valid meanwhile. It reports false when there is none.
-func (c *Conn) Control(f func(fd uintptr)) bool {
-	return c.raw != nil && c.raw.Control(f) == nil
+// Close implements net.Conn, for the owner.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return net.ErrClosed
+	}
+	c.closed = true
+	w := c.waiter
+	c.mu.Unlock()
+	if w != nil {
+		return w.Close()
+	}
+	return syscall.Close(c.fd)
+}
+
+// fail makes an error of what a system call said.
+func (c *Conn) fail(op string, errno syscall.Errno) error {
+	return &net.OpError{Op: op, Net: "tcp", Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
 }

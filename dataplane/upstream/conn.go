@@ -23,7 +23,7 @@ type Conn struct {
 
 	up        *Upstream
 	sock      *socket.Conn
-	idleAt    time.Time
+	idleAt    time.Duration // by the clock of up
 	idleLimit time.Duration
 
 	reused bool
@@ -34,8 +34,12 @@ type Conn struct {
 	r, w   int
 	body   body
 
-	beat   atomic.Uint32 // counts reads and writes
-	paused atomic.Int32  // callers that wait for somebody else
+	reads  atomic.Uint32 // odd while one waits for the instance
+	writes atomic.Uint32
+	paused atomic.Int32 // callers that wait for somebody else
+
+	first   []byte // the request, while it has not been sent
+	sendErr error  // why it did not go out whole
 
 	mu      sync.Mutex // what follows is shared with the sweep
 	busy    bool
@@ -47,7 +51,7 @@ type Conn struct {
 	tenure  tenure
 
 	seenTurn uint64 // of the sweep alone
-	seenBeat uint32
+	waits    [2]uint32
 	seenAt   time.Time
 }
 
@@ -74,6 +78,7 @@ func newConn(u *Upstream, nc net.Conn) *Conn {
 
 func (c *Conn) begin(ctx context.Context, timeout time.Duration, reused bool) {
 	c.reused, c.seen, c.body.kind = reused, false, bodyEnded
+	c.first, c.sendErr = nil, nil
 	c.mu.Lock()
 	c.busy, c.ctx, c.timeout = true, ctx, timeout
 	c.turn++
@@ -88,10 +93,21 @@ func (c *Conn) Untouched() bool { return !c.seen }
 
 // Send writes a piece of the request.
 func (c *Conn) Send(p []byte) error {
+	c.writes.Add(1)
 	_, err := c.sock.Write(p)
-	c.beat.Add(1)
-	return c.reason(err)
+	c.writes.Add(1)
+	if err = c.reason(err); err != nil {
+		c.sendErr = err
+	}
+	return err
 }
+
+// Start is Send for a request that is all there: p goes out with the wait for the answer, which ReceiveHead begins. p must stay
+// as it is until that returns. Sent says what became of it.
+func (c *Conn) Start(p []byte) { c.first, c.sendErr = p, nil }
+
+// Sent reports why the request did not go out whole; what was received may be an answer all the same.
+func (c *Conn) Sent() error { return c.sendErr }
 
 // errPatience is the end of a limited wait for a head; nothing is lost by it.
 var errPatience = errors.New("upstream: no head yet")
@@ -222,7 +238,14 @@ func (c *Conn) window() []byte {
 func (c *Conn) more() error {
 	var n int
 	var err error
-	if c.r == c.w {
+	c.reads.Add(1)
+	if c.first != nil {
+		p := c.first
+		c.first = nil
+		c.release()
+		c.buf, n, c.sendErr, err = c.sock.SendReceive(p, c.up.buffers)
+		c.w = n
+	} else if c.r == c.w {
 		c.release()
 		c.buf, n, err = c.sock.Receive(c.up.buffers)
 		c.w = n
@@ -233,8 +256,11 @@ func (c *Conn) more() error {
 			err = nil
 		}
 	}
-	c.beat.Add(1)
+	c.reads.Add(1)
 	c.seen = c.seen || n > 0
+	if err == nil {
+		return nil
+	}
 	return c.reason(err)
 }
 
@@ -255,7 +281,9 @@ func (c *Conn) room() []byte {
 }
 
 func (c *Conn) release() {
-	c.up.buffers.Put(c.buf)
+	if c.buf != nil {
+		c.up.buffers.Put(c.buf)
+	}
 	c.buf, c.wide, c.r, c.w = nil, nil, 0, 0
 }
 
@@ -284,7 +312,7 @@ func (c *Conn) End(sent bool) {
 		c.up.drop(c)
 		return
 	}
-	c.idleAt = time.Now()
+	c.idleAt = c.up.clock()
 	c.up.keep(c)
 }
 
@@ -298,13 +326,13 @@ func (c *Conn) Discard() {
 func (c *Conn) finish() error {
 	c.release()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	cause := c.cause
 	if c.stop != nil && !c.stop() && cause == nil {
 		cause = context.Canceled // it is on its way: its turn is over, but so is the client
 	}
 	c.busy, c.ctx, c.stop, c.cause = false, nil, nil, nil
 	c.endPlace()
+	c.mu.Unlock()
 	return cause
 }
 

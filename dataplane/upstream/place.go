@@ -37,10 +37,10 @@ func (c *Conn) Yield() {
 	c.hold(false)
 }
 
-// lookAtPlace is the sweep's; the lock is held. The client is waited for while the exchange is paused.
-func (c *Conn) lookAtPlace(now time.Time) {
+// lookAtPlace is the sweep's; the lock is held. client says that the exchange waits for it.
+func (c *Conn) lookAtPlace(now time.Time, client bool) {
 	t := &c.tenure
-	if c.paused.Load() > 0 {
+	if client {
 		t.waits++
 	} else {
 		t.waits = 0

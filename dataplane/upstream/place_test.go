@@ -42,12 +42,21 @@ func TestPlaceWhileTheClientIsWaitedFor(t *testing.T) {
 	in := newInstance(t, says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
 	u := newUpstream(t, in.addr, Options{Place: p})
 	c := open(t, u, 0)
-	c.Pause()
+	p.want(t, "given back") // what waits for nothing of the instance waits for the client
+	received := make(chan error)
+	go func() {
+		_, err := c.ReceiveHead(get, 0)
+		received <- err
+	}()
+	p.want(t, "taken")
+	c.Pause() // the client owes a body meanwhile
 	p.want(t, "given back")
 	c.Resume()
 	p.want(t, "taken")
 	c.Pause()
 	p.want(t, "given back")
+	c.Interrupt(io.EOF)
+	<-received
 	c.Discard()
 	p.want(t, "taken")
 	exchange(t, u)

@@ -63,11 +63,13 @@ func look(conns []*Conn, now time.Time) (busy bool) {
 
 // list collects all connections, and takes those out that have been idle for too long. A nil list ends the sweep.
 func (u *Upstream) list(conns []*Conn, now time.Time) (all, expired []*Conn) {
+	clock := u.clock()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	kept := u.free[:0]
 	for _, c := range u.free {
-		if now.Sub(c.idleAt) < c.idleLimit {
+		// What has had no request for a second is looked at: the instance may have closed it.
+		if rested := clock - c.idleAt; rested < c.idleLimit && (rested < rest || c.sock.Quiet()) {
 			kept = append(kept, c)
 			continue
 		}
@@ -94,25 +96,31 @@ func (u *Upstream) list(conns []*Conn, now time.Time) (all, expired []*Conn) {
 
 // look is the sweep's view of one connection. It reports whether it is busy.
 func (c *Conn) look(now time.Time) bool {
-	beat := c.beat.Load()
+	waits := [2]uint32{c.reads.Load(), c.writes.Load()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.busy {
 		return false
 	}
 	if c.turn != c.seenTurn {
-		c.seenTurn, c.seenBeat, c.seenAt = c.turn, beat, now
+		c.seenTurn, c.waits, c.seenAt = c.turn, waits, now
 		return true
 	}
 	if c.stop == nil { // the second look at this exchange: it is a slow one
+		if c.sock.Ended() {
+			// The instance had closed the connection before the request went out, so its edge is over.
+			c.sock.Nudge()
+		}
 		turn, ctx := c.turn, c.ctx // by the time it runs the exchange may have ended
 		c.stop = context.AfterFunc(ctx, func() { c.interrupt(turn, context.Cause(ctx)) })
 	}
-	if beat != c.seenBeat || c.paused.Load() > 0 {
-		c.seenBeat, c.seenAt = beat, now
+	waiting := (waits[0]|waits[1])&1 != 0
+	client := c.paused.Load() > 0 || !waiting && waits == c.waits // is what it waits for
+	if waits != c.waits || client {
+		c.waits, c.seenAt = waits, now
 	} else if c.timeout > 0 && now.Sub(c.seenAt) >= c.timeout {
 		c.cut(ErrTimeout)
 	}
-	c.lookAtPlace(now)
+	c.lookAtPlace(now, client)
 	return true
 }

@@ -43,6 +43,12 @@ var (
 	ErrClosed  = errors.New("upstream: closed")
 )
 
+// fresh is how long a connection that rests is used again without a look at it: a system call that a busy application need
+// not pay for. An end that a look would have seen the sweep finds. Bytes that nobody has asked for, and that came within this
+// time, would be taken for the answer; only an application that breaks HTTP sends any, and every proxy that waits for events
+// is as late to see them.
+const fresh = time.Millisecond
+
 // bufferSize is what is read at once from an instance.
 const bufferSize = 32 << 10
 
@@ -63,7 +69,11 @@ type Upstream struct {
 
 	resting atomic.Bool // it rests for a second, since nothing is busy
 	wake    chan struct{}
+	born    time.Time
 }
+
+// clock is the time since New: half of what time.Now has to ask for.
+func (u *Upstream) clock() time.Duration { return time.Since(u.born) }
 
 // New makes an Upstream for the instance that listens at addr. Nothing is dialled before the first request.
 func New(addr netip.AddrPort, opt Options) *Upstream {
@@ -85,14 +95,15 @@ func New(addr netip.AddrPort, opt Options) *Upstream {
 		opened:  opt.Connected,
 		all:     make(map[*Conn]struct{}),
 		wake:    make(chan struct{}, 1),
+		born:    time.Now(),
 	}
 }
 
-// Open begins an exchange, on an idle connection or, when there is none or fresh asks for it, on a new one. It ends
+// Open begins an exchange, on an idle connection or, when there is none or anew asks for it, on a new one. It ends
 // with Conn.End or Conn.Discard. The exchange is interrupted when ctx ends, and when no byte moves for timeout; 0 is
 // no limit.
-func (u *Upstream) Open(ctx context.Context, timeout time.Duration, fresh bool) (*Conn, error) {
-	for !fresh {
+func (u *Upstream) Open(ctx context.Context, timeout time.Duration, anew bool) (*Conn, error) {
+	for !anew {
 		c, err := u.take()
 		if err != nil {
 			return nil, err
@@ -100,7 +111,7 @@ func (u *Upstream) Open(ctx context.Context, timeout time.Duration, fresh bool) 
 		if c == nil {
 			break
 		}
-		if time.Since(c.idleAt) < c.idleLimit && c.sock.Quiet() {
+		if rested := u.clock() - c.idleAt; rested < c.idleLimit && (rested < fresh || c.sock.Quiet()) {
 			c.begin(ctx, timeout, true)
 			u.attend()
 			return c, nil
@@ -146,19 +157,17 @@ func (u *Upstream) Close() {
 }
 
 func (u *Upstream) take() (*Conn, error) {
+	var c *Conn
+	var err error
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.closed {
-		return nil, ErrClosed
+	if n := len(u.free); u.closed {
+		err = ErrClosed
+	} else if n > 0 {
+		c, u.free[n-1] = u.free[n-1], nil
+		u.free = u.free[:n-1]
 	}
-	n := len(u.free)
-	if n == 0 {
-		return nil, nil
-	}
-	c := u.free[n-1]
-	u.free[n-1] = nil
-	u.free = u.free[:n-1]
-	return c, nil
+	u.mu.Unlock()
+	return c, err
 }
 
 // keep puts a connection back for the next exchange.

@@ -160,7 +160,7 @@ func TestUnsentRequestIsNotReused(t *testing.T) {
 	}
 }
 
-// TestUnaskedBytes: what comes while nobody has asked is never the answer to the next request.
+// TestUnaskedBytes: what comes while nobody has asked is not the answer to the next request.
 func TestUnaskedBytes(t *testing.T) {
 	unasked := make(chan struct{})
 	in := newInstance(t, func(n int, c net.Conn) {
@@ -176,7 +176,7 @@ func TestUnaskedBytes(t *testing.T) {
 	u.mu.Lock()
 	c := u.free[0]
 	u.mu.Unlock()
-	eventually(t, "the bytes arrive", func() bool { return !c.sock.Quiet() })
+	eventually(t, "the bytes arrive", func() bool { return !c.sock.Quiet() && u.clock()-c.idleAt >= fresh })
 	if body := exchange(t, u); body != "good" || in.accepted.Load() != 2 {
 		t.Errorf("%q over connection %d", body, in.accepted.Load())
 	}

@@ -1,0 +1,47 @@
+//go:build !netconn
+
+package socket
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Direct says that sockets are read and written past net.Conn. The build tag netconn switches that off, to compare and to
+// find out where a fault lies.
+const Direct = true
+
+// The calls below never wait, so they are made without telling the scheduler: the pair of entersyscall and exitsyscall
+// costs as much as a small receive, and what waits is Go's poller. A stop of the world waits for one of them at most.
+
+func recv(fd int, p []byte, flags int) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(flags|syscall.MSG_DONTWAIT), 0, 0)
+		if errno != syscall.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+func send(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+		if errno != syscall.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// gather sends several pieces with one call.
+func gather(fd int, vecs []unix.Iovec) (int, syscall.Errno) {
+	message := unix.Msghdr{Iov: unsafe.SliceData(vecs)}
+	message.SetIovlen(len(vecs))
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+		if errno != syscall.EINTR {
+			return int(n), errno
+		}
+	}
+}
