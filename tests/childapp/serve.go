@@ -13,6 +13,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -118,6 +119,7 @@ func routes(o options) http.Handler {
 			fmt.Println("childapp: client gone")
 		}
 	})
+	mux.HandleFunc("/crowd", crowd())
 	mux.HandleFunc("/stream", stream)
 	mux.HandleFunc("/log", logLines)
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })
@@ -128,6 +130,20 @@ func routes(o options) http.Handler {
 	mux.HandleFunc("/fork", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, fork(r.URL.Query().Get("kind"))) })
 	mux.HandleFunc("/ws", websocket)
 	return mux
+}
+
+// crowd takes a while and answers how many requests it has had at once at most: /crowd?d=5ms.
+func crowd() http.HandlerFunc {
+	var now, most atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		d, _ := time.ParseDuration(r.URL.Query().Get("d"))
+		time.Sleep(d)
+		fmt.Fprintln(w, most.Load())
+	}
 }
 
 func headers(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ancora-fleet/ancora/tests/lab"
@@ -56,6 +57,30 @@ func TestServePlaces(t *testing.T) {
 	first.Close()
 	if a := <-answers; a.Status != 200 {
 		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+// However many come at once, the application never has more of them than it may, and all are answered.
+func TestServeCrowd(t *testing.T) {
+	s := serveSite(t, "limits: {concurrency: 3, queue: 100}\n")
+	failed := make(chan string, 1000)
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() {
+			for range 10 {
+				if a, err := lab.Try(s.address, "/crowd?d=3ms", ""); err != nil || a.Status != 200 {
+					failed <- fmt.Sprintf("%d %s %v", a.Status, a.Body, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(failed)
+	for problem := range failed {
+		t.Error(problem)
+	}
+	if a := lab.Get(t, s.address, "/crowd"); a.Body != "3\n" {
+		t.Errorf("at most %s at once, 3 are allowed", a.Body)
 	}
 }
 
