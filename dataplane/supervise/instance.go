@@ -197,6 +197,10 @@ func (i *instance) live(m machine, exit process.Exit) {
 			} else if m.State == Ready && listener != 0 && gone(listener) {
 				m, effects = step(m, event{kind: listenerEnd}, now)
 			}
+			if len(effects) == 0 {
+				// On a busy host a look can take longer than the pause between two: the timer above would never get its turn.
+				m, effects = step(m, event{kind: tick}, time.Now())
+			}
 		}
 		timer.Stop()
 	}
