@@ -126,6 +126,7 @@ func (f *framing) check(minor int) error {
 type connection struct {
 	options                   int
 	close, keepAlive, upgrade bool
+	hidesKey                  bool // Sec-WebSocket-Key is nominated, so it does not reach the application
 }
 
 func (c *connection) add(list []byte) error {
@@ -142,6 +143,8 @@ func (c *connection) add(list []byte) error {
 			c.upgrade = c.upgrade || EqualFold(option, "upgrade")
 		case 10:
 			c.keepAlive = c.keepAlive || EqualFold(option, "keep-alive")
+		case 17:
+			c.hidesKey = c.hidesKey || EqualFold(option, "sec-websocket-key")
 		}
 	}
 	return nil

@@ -157,7 +157,8 @@ type requestState struct {
 	host            []byte
 	hosts, upgrades int
 	keys, expects   int
-	websocket, key  bool
+	websocket       bool
+	key             bool // one of the right length
 	continues       bool
 }
 
@@ -225,7 +226,7 @@ func (r *Request) finish(s *requestState) error {
 		}
 		r.Expect = r.Length != 0
 	}
-	r.Upgrade = s.upgrade && s.websocket && s.upgrades == 1 && s.key && s.keys == 1 && r.Minor == 1 &&
+	r.Upgrade = s.upgrade && s.websocket && s.upgrades == 1 && s.key && s.keys == 1 && !s.hidesKey && r.Minor == 1 &&
 		s.length <= 0 && !s.chunked && string(r.Method) == "GET" && !r.Close
 	return nil
 }

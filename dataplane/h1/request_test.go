@@ -40,6 +40,7 @@ func TestRequest(t *testing.T) {
 		{"expect in 1.0", "POST / HTTP/1.0\nContent-Length: 5\nExpect: foo\n\n", "POST /  0 5 close"},
 		{"websocket", "GET / HTTP/1.1\nHost: x\nConnection: keep-alive, Upgrade\nUpgrade: WebSocket" + key + "\n\n", "GET / x 1 0 upgrade"},
 		{"websocket without a key", "GET / HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket\n\n", "GET / x 1 0"},
+		{"websocket whose key ends here", "GET / HTTP/1.1\nHost: x\nConnection: Upgrade, Sec-WebSocket-Key\nUpgrade: websocket" + key + "\n\n", "GET / x 1 0"},
 		{"websocket by POST", "POST / HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket" + key + "\n\n", "POST / x 1 0"},
 		{"websocket with a body", "GET / HTTP/1.1\nHost: x\nContent-Length: 1\nConnection: Upgrade\nUpgrade: websocket" + key + "\n\n", "GET / x 1 1"},
 		{"h2c is ignored", "GET / HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: h2c" + key + "\n\n", "GET / x 1 0"},
