@@ -233,7 +233,7 @@ func isNominated(fields []Field, name []byte) bool {
 }
 
 // filterAnswer keeps what may go to the client, in place: nothing about our connection to the instance, no framing, no
-// Date (ours is sent, FWD-21), and nothing that shows the pairing token.
+// Date (ours is sent, FWD-21), and nothing that shows the pairing token, not even as a name or as the reason phrase.
 func filterAnswer(a *h1.Response, token string) []Field {
 	kept := a.Fields[:0]
 	nominates := nominated(a.Fields)
@@ -246,8 +246,11 @@ func filterAnswer(a *h1.Response, token string) []Field {
 			}
 		}
 	}
+	if leaks(a.Reason, token) {
+		a.Reason = nil
+	}
 	for _, f := range a.Fields {
-		if dropsAnswer(f.Name) || nominates && isNominated(options, f.Name) || leaks(f.Value, token) {
+		if dropsAnswer(f.Name) || nominates && isNominated(options, f.Name) || leaks(f.Value, token) || leaks(f.Name, token) {
 			continue
 		}
 		kept = append(kept, f)

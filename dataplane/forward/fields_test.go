@@ -130,8 +130,8 @@ func TestToldByProxy(t *testing.T) {
 
 func TestAnswerFields(t *testing.T) {
 	const token = "0123456789abcdef"
-	head := crlf("HTTP/1.1 200 OK\nServer: Kestrel\nDate: today\nTransfer-Encoding: chunked\nConnection: close, x-hop\nKeep-Alive: timeout=5\n" +
-		"X-Hop: 1\nSet-Cookie: a\nSet-Cookie: b\nTrailer: x\nMS-ASPNETCORE-TOKEN: a\nms_aspnetcore_x: a\nX-Echo: <" + token + ">\nX-Part: " + token[1:] + "\nProxy-Authenticate: Basic\n\n")
+	head := crlf("HTTP/1.1 200 " + token + "\nServer: Kestrel\nDate: today\nTransfer-Encoding: chunked\nConnection: close, x-hop\nKeep-Alive: timeout=5\n" +
+		"X-Hop: 1\nSet-Cookie: a\nSet-Cookie: b\nTrailer: x\nMS-ASPNETCORE-TOKEN: a\nms_aspnetcore_x: a\nX-" + token + ": a\nX-Echo: <" + token + ">\nX-Part: " + token[1:] + "\nProxy-Authenticate: Basic\n\n")
 	var a h1.Response
 	if err := a.Parse([]byte(head)); err != nil {
 		t.Fatal(err)
@@ -139,6 +139,9 @@ func TestAnswerFields(t *testing.T) {
 	var got []string
 	for _, f := range filterAnswer(&a, token) {
 		got = append(got, string(f.Name)+": "+string(f.Value))
+	}
+	if len(a.Reason) > 0 {
+		t.Errorf("reason %q", a.Reason)
 	}
 	want := "Server: Kestrel|Set-Cookie: a|Set-Cookie: b|X-Part: 123456789abcdef|Proxy-Authenticate: Basic"
 	if s := strings.Join(got, "|"); s != want {
