@@ -28,7 +28,10 @@ func visit(t *testing.T, address, head, body string) *visitor {
 	}
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(lab.Deadline))
-	if _, err := io.WriteString(conn, head+"\r\nHost: x\r\n\r\n"+body); err != nil {
+	if !strings.Contains(head, "\r\nHost:") {
+		head += "\r\nHost: x"
+	}
+	if _, err := io.WriteString(conn, head+"\r\n\r\n"+body); err != nil {
 		t.Fatal(err)
 	}
 	return &visitor{conn, bufio.NewReader(conn)}
@@ -200,5 +203,35 @@ func TestServeQueueForFailedStart(t *testing.T) {
 	}
 	if n := strings.Count(s.Log(), "instance does not start"); n != 1 {
 		t.Errorf("%d starts\n%s", n, s.Log())
+	}
+}
+
+// Limits that are pushed hold at once and cost no instance; what is stored is written back as it was meant.
+func TestPushedLimits(t *testing.T) {
+	f := lab.NewFleet(t)
+	f.Join("web1", "role=web")
+	file := f.Site("shop", "role=web")
+	text := read(t, file)
+	push := func(limits string) {
+		t.Helper()
+		lab.Write(t, f.Dir, "shop.yaml", text+"    limits: "+limits+"\n")
+		f.Must("apply", "-f", file, "--wait")
+	}
+	push("{concurrency: 1, queue: 0}")
+	before := f.Get("web1", "shop", "/pid").Body
+	address := f.Hosts["web1"].Address
+	first := visit(t, address, "GET /stream?n=1000000&gap=100ms HTTP/1.1\r\nHost: shop.example", "")
+	first.until(t, "chunk 0")
+	if a := f.Get("web1", "shop", "/pid"); a.Status != 503 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	push("{concurrency: 2, queue: 0, body: none, queueTimeout: 90s}")
+	if a := f.Get("web1", "shop", "/pid"); a.Status != 200 || a.Body != before {
+		t.Errorf("%d %s, it was %s", a.Status, a.Body, before)
+	}
+	first.until(t, "chunk")
+	first.Close()
+	if out := f.Must("get", "sites", "-o", "yaml"); !strings.Contains(out, "limits: {body: none, concurrency: 2, queue: 0, queueTimeout: 1m30s}") {
+		t.Error(out)
 	}
 }
