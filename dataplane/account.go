@@ -2,6 +2,8 @@ package dataplane
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -141,18 +143,37 @@ func (s *Server) home(site, application string, who account) (string, error) {
 	if info, err := os.Stat(who.home); who.home != "" && who.home != "/" && err == nil && info.IsDir() && who.reaches(who.home) == nil {
 		return who.home, nil
 	}
-	homes := filepath.Join(s.config.DataDir, "homes")
-	home := filepath.Join(homes, site+strings.ReplaceAll(application, "/", "~"))
-	if err := os.MkdirAll(homes, 0o711); err != nil {
+	return s.ownDir("homes", site+strings.ReplaceAll(application, "/", "~"), who)
+}
+
+// longestSocket is how long the path of a unix socket may be, less a run's number.
+const longestSocket = 107 - len("/18446744073709551615")
+
+// sockets gives the folder for the unix sockets of an application, which only its user may enter. Its name is short, since
+// the path of a socket must be.
+func (s *Server) sockets(site, application string, who account) (string, error) {
+	sum := sha256.Sum256([]byte(site + application))
+	dir, err := s.ownDir("sockets", hex.EncodeToString(sum[:6]), who)
+	if err == nil && len(dir) > longestSocket {
+		err = fmt.Errorf("socket: unix: %s is too long for the path of a socket, %d bytes at most: choose a shorter data directory", dir, longestSocket)
+	}
+	return dir, err
+}
+
+// ownDir gives a folder below the data directory that belongs to an application's user.
+func (s *Server) ownDir(kind, name string, who account) (string, error) {
+	all := filepath.Join(s.config.DataDir, kind)
+	dir := filepath.Join(all, name)
+	if err := os.MkdirAll(all, 0o711); err != nil {
 		return "", err
 	}
-	if err := os.Mkdir(home, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}
 	if os.Geteuid() == 0 {
-		if err := os.Lchown(home, int(who.uid), int(who.groups[0])); err != nil {
+		if err := os.Lchown(dir, int(who.uid), int(who.groups[0])); err != nil {
 			return "", err
 		}
 	}
-	return home, who.reaches(home)
+	return dir, who.reaches(dir)
 }

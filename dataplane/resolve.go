@@ -12,6 +12,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/capture"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
+	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
 	"github.com/ancora-fleet/ancora/dataplane/turnstile"
@@ -72,7 +73,13 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 	if err := who.reaches(plan.Program); err != nil {
 		return nil, nil, err
 	}
-	return s.spec(w, a, root, who, plan), plan.Notes, nil
+	spec := s.spec(w, a, root, who, plan)
+	if plan.Unix {
+		if spec.Pool.SocketDir, err = s.sockets(w.Name, a.Path, who); err != nil {
+			return nil, nil, err
+		}
+	}
+	return spec, plan.Notes, nil
 }
 
 func (s *Server) spec(w *site.Site, a *site.Application, root string, who account, plan *launch.Plan) *app.Spec {
@@ -89,7 +96,9 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 	return &app.Spec{
 		Pool: supervise.Config{
 			Site: w.Name, Application: a.Path, Fingerprint: plan.Fingerprint() + who.String(),
-			Command: plan.Command, Environ: plan.Environ, Dir: root, Credential: who.credential,
+			Command: func(at process.Endpoint) []string { return plan.Command(at.Port, at.Socket) },
+			Environ: func(at process.Endpoint, token string) []string { return plan.Environ(at.Port, at.Socket, token) },
+			Dir:     root, Credential: who.credential,
 			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Always: a.Start == site.StartAlways,
 			Port: plan.Port, Token: plan.Token, Paired: paired, Base: base, Idle: idle,
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },

@@ -41,7 +41,7 @@ func instance(t *testing.T, script func(n int, c *peer)) *upstream.Upstream {
 			})
 		}
 	})
-	up := upstream.New(ln.Addr().(*net.TCPAddr).AddrPort(), upstream.Options{})
+	up := upstream.New("tcp", ln.Addr().String(), upstream.Options{})
 	t.Cleanup(func() {
 		up.Close()
 		ln.Close()
@@ -201,7 +201,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestRefusedAndClosed(t *testing.T) {
-	up := upstream.New(netip.MustParseAddrPort("127.0.0.1:1"), upstream.Options{})
+	up := upstream.New("tcp", "127.0.0.1:1", upstream.Options{})
 	if got := outcome(Serve(request(t, "GET", ""), &client{}, up, Options{})); got != "refused" {
 		t.Error(got)
 	}

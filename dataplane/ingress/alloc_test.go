@@ -37,7 +37,7 @@ func proxy(t testing.TB, reply string) (addr string) {
 			}()
 		}
 	}()
-	up := upstream.New(instance.Addr().(*net.TCPAddr).AddrPort(), upstream.Options{})
+	up := upstream.New("tcp", instance.Addr().String(), upstream.Options{})
 	t.Cleanup(up.Close)
 	opt := forward.Options{Token: "0123456789abcdef0123456789abcdef0123", RequestTimeout: time.Minute}
 	return start(t, counted{door(func(r *forward.Request, w forward.ResponseWriter) {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +23,7 @@ import (
 // behind puts a listener in front of an ordinary HTTP server.
 func behind(t *testing.T, app http.HandlerFunc, opt Options) *server {
 	instance := httptest.NewServer(app)
-	up := upstream.New(netip.MustParseAddrPort(instance.Listener.Addr().String()), upstream.Options{})
+	up := upstream.New("tcp", instance.Listener.Addr().String(), upstream.Options{})
 	t.Cleanup(func() {
 		up.Close()
 		instance.Close()

@@ -180,7 +180,7 @@ func (c *caseFile) refused(t *testing.T, err error) {
 
 func (c *caseFile) compare(t *testing.T, root string, plan *Plan, config *webconfig.Config) {
 	const port = 23456
-	argv := plan.Command(port)
+	argv := plan.Command(port, "")
 	clean := func(s string) string {
 		s = strings.ReplaceAll(s, root+"/", "./")
 		return strings.ReplaceAll(s, "23456", "{port}")
@@ -196,7 +196,7 @@ func (c *caseFile) compare(t *testing.T, root string, plan *Plan, config *webcon
 		t.Error(diff)
 	}
 	env := map[string]string{}
-	for _, v := range plan.Environ(port, "token") {
+	for _, v := range plan.Environ(port, "", "token") {
 		name, value, _ := strings.Cut(v, "=")
 		env[name] = clean(value)
 	}

@@ -86,9 +86,16 @@ func (p *Plan) lookup(name string) (string, bool) {
 	return "", false
 }
 
-// Environ gives the whole environment of an instance: inherited, then the application's settings, then ours.
-func (p *Plan) Environ(port uint16, token string) []string {
+// Environ gives the whole environment of an instance: inherited, then the application's settings, then ours. It listens on
+// port, or on the unix socket with this path when that is not empty.
+func (p *Plan) Environ(port uint16, socket, token string) []string {
 	forced, offered := p.ours(strconv.Itoa(int(port)), token)
+	if socket != "" { // which Kestrel understands too, where its endpoints are not set in code
+		delete(offered, "PORT")
+		delete(offered, "HTTP_PLATFORM_PORT")
+		offered["ASPNETCORE_URLS"] = "http://unix:" + socket
+		forced["SOCKET"] = socket
+	}
 	var env []string
 	own := func(name string) bool {
 		return slices.ContainsFunc(p.env, func(v site.Variable) bool { return strings.EqualFold(v.Name, name) })
@@ -108,7 +115,7 @@ func (p *Plan) Environ(port uint16, token string) []string {
 	}
 	for _, v := range p.env {
 		if !taken(v.Name) {
-			env = append(env, v.Name+"="+withPort(v.Value, port))
+			env = append(env, v.Name+"="+withSocket(withPort(v.Value, port), socket))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(forced)) {

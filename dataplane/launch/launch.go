@@ -37,6 +37,8 @@ type Plan struct {
 	// Port is 0 for a drawn one, Token empty for a made one.
 	Port  uint16
 	Token string
+	// Unix says that an instance listens on a unix socket.
+	Unix bool
 
 	Startup, Shutdown, Request time.Duration
 	RapidFails                 int
@@ -94,6 +96,7 @@ func (p *Plan) settings(in Input) error {
 		p.BodyLimit = *a.BodyLimit
 	}
 	p.Concurrency, p.Queue = count(limits.Concurrency, a.Concurrency), count(limits.Queue, a.Queue)
+	p.Unix = a.Socket == site.SocketUnix
 	p.QueueTimeout = first(limits.QueueTimeout, a.QueueTimeout)
 	if p.Profile == "" {
 		p.Profile = site.ProfileASPNETCore
@@ -127,12 +130,12 @@ func (p *Plan) fixed() error {
 	return nil
 }
 
-// Command gives argv for an instance that listens on port.
-func (p *Plan) Command(port uint16) []string {
+// Command gives argv for an instance that listens on port, or on the unix socket with this path when that is not empty.
+func (p *Plan) Command(port uint16, socket string) []string {
 	argv := make([]string, 0, 1+len(p.Args))
 	argv = append(argv, p.Program)
 	for _, a := range p.Args {
-		argv = append(argv, withPort(a, port))
+		argv = append(argv, withSocket(withPort(a, port), socket))
 	}
 	return argv
 }
@@ -156,10 +159,18 @@ func withPort(s string, port uint16) string {
 	return s
 }
 
+// withSocket does the same for the path of a unix socket.
+func withSocket(s, socket string) string {
+	if socket == "" {
+		return s
+	}
+	return strings.ReplaceAll(s, "${SOCKET}", socket)
+}
+
 // Fingerprint differs when a running instance must be replaced; it holds no secret in clear.
 func (p *Plan) Fingerprint() string {
-	return digest(slices.Concat(p.Command(0), []string{"\x00env"}, p.Environ(0, p.Token), []string{
-		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)),
+	return digest(slices.Concat(p.Command(0, ""), []string{"\x00env"}, p.Environ(0, "", p.Token), []string{
+		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)), strconv.FormatBool(p.Unix),
 	}))
 }
 

@@ -125,7 +125,7 @@ func checkPlan(t *testing.T, root string, plan *Plan, err error, want []string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	argv := plan.Command(12345)
+	argv := plan.Command(12345, "")
 	if rest, inside := strings.CutPrefix(argv[0], root+"/"); inside {
 		argv[0] = rest
 	} else {
@@ -149,7 +149,7 @@ func TestVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := plan.Environ(12345, plan.Token)
+	env := plan.Environ(12345, "", plan.Token)
 	for _, want := range []string{
 		"both=site", "Wide=site;/home/www;%NOT%", "Percent=%HOME%", "Empty=", "ASPNETCORE_URLS=http://127.0.0.1:12345",
 		"ASPNETCORE_APPL_PATH=/", "ASPNETCORE_TOKEN=t0ken", "ASPNETCORE_PORT=12345", "PORT=12345", "HOME=/home/www",
@@ -181,10 +181,10 @@ func TestGeneric(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if argv := plan.Command(12345); argv[2] != "--port=12345" {
+	if argv := plan.Command(12345, ""); argv[2] != "--port=12345" {
 		t.Errorf("%q", argv)
 	}
-	env := strings.Join(plan.Environ(12345, ""), "\n")
+	env := strings.Join(plan.Environ(12345, "", ""), "\n")
 	for _, want := range []string{"\nPORT=12345", "\nHTTP_PLATFORM_PORT=12345", "\nASPNETCORE_URLS=http://127.0.0.1:12345", "\nASPNETCORE_FORWARDEDHEADERS_ENABLED=true"} {
 		if !strings.Contains(env, want) {
 			t.Errorf("no %q in %s", want, env)

@@ -232,24 +232,49 @@ func (p *Process) Members() ([]int, error) {
 	return table.Members(proctree.Instance{PID: p.pid, Start: p.start, Mark: p.mark}, p.client.keeper), nil
 }
 
-// Listening says whether a process of the tree listens on 127.0.0.1:port, or on an address that covers it (LCH-10,
-// LCH-17). Another's socket on the port does not count.
-func (p *Process) Listening(port uint16) (bool, error) {
-	sockets, err := proctree.Listening()
-	if err != nil {
-		return false, err
+// Endpoint is where an instance listens: on a port of 127.0.0.1 or, when Socket is not empty, on the unix socket with that
+// path.
+type Endpoint struct {
+	Port   uint16
+	Socket string
+}
+
+func (e Endpoint) String() string {
+	if e.Socket != "" {
+		return "socket " + e.Socket
 	}
-	var candidates []proctree.Socket
-	for _, s := range sockets {
-		if a := s.Address.Addr(); s.Address.Port() == port && (a.IsUnspecified() || a == netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
-			candidates = append(candidates, s)
+	return fmt.Sprintf("port %d", e.Port)
+}
+
+// Listener gives the pid of the process of the tree that listens at e, or on an address that covers it (LCH-10, LCH-17); 0
+// without one. Another's socket there does not count.
+func (p *Process) Listener(e Endpoint) (pid int, err error) {
+	candidates, err := e.sockets()
+	if err != nil || len(candidates) == 0 {
+		return 0, err
+	}
+	members, err := p.Members()
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range members {
+		if len(proctree.OwnedBy(candidates, []int{pid})) > 0 {
+			return pid, nil
 		}
 	}
-	if len(candidates) == 0 {
-		return false, nil
+	return 0, nil
+}
+
+// sockets are those that anybody has at e.
+func (e Endpoint) sockets() ([]proctree.Socket, error) {
+	if e.Socket != "" {
+		return proctree.ListeningAt(e.Socket)
 	}
-	owned, err := p.owned(candidates)
-	return len(owned) > 0, err
+	sockets, err := proctree.Listening()
+	return slices.DeleteFunc(sockets, func(s proctree.Socket) bool {
+		a := s.Address.Addr()
+		return s.Address.Port() != e.Port || !a.IsUnspecified() && a != netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}), err
 }
 
 // ListensOn gives the addresses on which the tree listens.

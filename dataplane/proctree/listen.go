@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Socket is a listening TCP socket.
+// Socket is a listening socket.
 type Socket struct {
-	Address netip.AddrPort
+	Address netip.AddrPort // not of a unix socket
 	inode   string
 }
 
@@ -61,6 +61,34 @@ func parseAddress(text string) (netip.AddrPort, bool) {
 	}
 	address, ok := netip.AddrFromSlice(raw)
 	return netip.AddrPortFrom(address.Unmap(), uint16(n)), ok
+}
+
+// ListeningAt gives the listening unix sockets that were bound to path.
+func ListeningAt(path string) ([]Socket, error) {
+	f, err := os.Open("/proc/self/net/unix")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return parseUnix(f, path), nil
+}
+
+// parseUnix reads "Num RefCount Protocol Flags Type St Inode Path". A path is not escaped, and stands last.
+func parseUnix(r io.Reader, path string) []Socket {
+	const accepts = 1 << 16 // SO_ACCEPTCON: it listens
+	var all []Socket
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		var fields [7]string
+		rest := lines.Text()
+		for i := range fields {
+			fields[i], rest, _ = strings.Cut(strings.TrimLeft(rest, " "), " ")
+		}
+		flags, err := strconv.ParseUint(fields[3], 16, 32)
+		if err == nil && flags&accepts != 0 && rest == path {
+			all = append(all, Socket{inode: fields[6]})
+		}
+	}
+	return all
 }
 
 // OwnedBy says which of the sockets one of the processes holds.

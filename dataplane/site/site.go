@@ -45,6 +45,8 @@ type Application struct {
 	User string
 	// Profile says by which variables the application learns its port; empty is ProfileASPNETCore.
 	Profile Profile
+	// Socket is what an instance listens on; empty is SocketTCP.
+	Socket Socket
 	// Command is program and arguments, without a shell; empty is what web.config or the folder says.
 	Command []string
 	Env     []Variable
@@ -81,6 +83,17 @@ const (
 	// ProfileGeneric sets PORT, HTTP_PLATFORM_PORT and ASPNETCORE_URLS, for any other program; its requests have no field of
 	// IIS, no ports in X-Forwarded-For, and X-Forwarded-Host.
 	ProfileGeneric Profile = "generic"
+)
+
+// Socket is what an instance listens on.
+type Socket string
+
+const (
+	// SocketTCP is a port of 127.0.0.1.
+	SocketTCP Socket = "tcp"
+	// SocketUnix is a unix socket, whose path the application gets as SOCKET. Only with ProfileGeneric: IIS integration
+	// listens on a port and nowhere else.
+	SocketUnix Socket = "unix"
 )
 
 // StartMode says when the first instance starts.

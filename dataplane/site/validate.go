@@ -117,6 +117,12 @@ func (c *check) application(at string, a *Application) {
 	if a.Profile != "" && a.Profile != ProfileASPNETCore && a.Profile != ProfileGeneric {
 		c.add(at+".profile", "%q is not known: aspnetcore or generic", a.Profile)
 	}
+	switch {
+	case a.Socket != "" && a.Socket != SocketTCP && a.Socket != SocketUnix:
+		c.add(at+".socket", "%q is not known: tcp or unix", a.Socket)
+	case a.Socket == SocketUnix && a.Profile != ProfileGeneric:
+		c.add(at+".socket", "unix needs profile: generic: IIS integration listens on a port and nowhere else")
+	}
 	if a.Start != "" && a.Start != StartOnRequest && a.Start != StartAlways {
 		c.add(at+".start", "%q is not known: onRequest or always", a.Start)
 	}

@@ -11,7 +11,7 @@ import (
 // older than the recycle epoch. Whatever it refuses is the caller's to end.
 func (p *Pool) Adopt(running *process.Process) bool {
 	var n note
-	if json.Unmarshal(running.Note(), &n) != nil || n.Port == 0 || n.Fingerprint != p.config.Fingerprint || n.Epoch < p.config.Epoch {
+	if json.Unmarshal(running.Note(), &n) != nil || n.Port == 0 && n.Socket == "" || n.Fingerprint != p.config.Fingerprint || n.Epoch < p.config.Epoch {
 		return false
 	}
 	p.mu.Lock()
@@ -20,7 +20,7 @@ func (p *Pool) Adopt(running *process.Process) bool {
 		return false
 	}
 	i := p.newInstance()
-	i.run, i.port, i.token, i.process = running.Identity().Run, n.Port, n.Token, running
+	i.run, i.at, i.token, i.process = running.Identity().Run, process.Endpoint{Port: n.Port, Socket: n.Socket}, n.Token, running
 	p.window.times = n.Failures
 	p.current = i
 	p.retired.Add(1)

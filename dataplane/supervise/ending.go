@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -41,14 +42,14 @@ func answerText(status string, err error) string {
 
 func (i *instance) shutdownRequest() (string, error) {
 	limit := max(i.pool.config.Shutdown, time.Second)
-	conn, err := net.DialTimeout("tcp4", fmt.Sprintf("127.0.0.1:%d", i.port), limit)
+	conn, err := net.DialTimeout("tcp4", fmt.Sprintf("127.0.0.1:%d", i.at.Port), limit)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(limit))
 	_, err = fmt.Fprintf(conn, "POST %s/iisintegration HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nMS-ASPNETCORE-EVENT: shutdown\r\nMS-ASPNETCORE-TOKEN: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		strings.TrimSuffix(i.pool.config.Base, "/"), i.port, i.token)
+		strings.TrimSuffix(i.pool.config.Base, "/"), i.at.Port, i.token)
 	if err != nil {
 		return "", err
 	}
@@ -70,6 +71,9 @@ func (i *instance) end(m machine, exit process.Exit) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
+	if i.at.Socket != "" {
+		_ = os.Remove(i.at.Socket) // most applications do that themselves
+	}
 	if err := i.process.Forget(ctx); err != nil {
 		i.pool.log.Error("instance not ended", "run", i.run, "error", err)
 	}
@@ -90,7 +94,7 @@ func (i *instance) end(m machine, exit process.Exit) {
 		i.record(journal.Event{ID: journal.EventShutdown, Message: "stopped", Exit: exit.String()})
 		i.pool.log.Info("instance stopped", "instance", slot, "run", i.run, "pid", i.process.Pid())
 	}
-	if failure != nil && !m.Proven && !i.second && c.Port == 0 && !m.Late && taken(i.port) {
+	if failure != nil && !m.Proven && !i.second && c.Port == 0 && !m.Late && i.at.Port != 0 && taken(i.at.Port) {
 		i.again()
 		return
 	}
@@ -111,10 +115,10 @@ func (i *instance) startFailure(m machine, exit process.Exit, elsewhere string) 
 	c := &i.pool.config
 	f := &StartError{Late: m.Late, Output: c.Journal.LastOutput(c.Site, c.Application, i.run, startOutput)}
 	if m.Late {
-		f.Message = fmt.Sprintf("did not listen on port %d within %v%s", i.port, c.Startup, elsewhere)
+		f.Message = fmt.Sprintf("did not listen on %v within %v%s", i.at, c.Startup, elsewhere)
 	} else {
 		f.Exit = &exit
-		f.Message = fmt.Sprintf("ended with %v before it listened on port %d", exit, i.port)
+		f.Message = fmt.Sprintf("ended with %v before it listened on %v", exit, i.at)
 	}
 	i.record(journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: f.Message, Exit: exit.String(), Output: f.Output})
 	i.pool.log.Warn("instance does not start", "instance", slot, "run", i.run, "pid", i.process.Pid(), "error", f.Message)

@@ -30,7 +30,7 @@ const (
 type instance struct {
 	pool  *Pool
 	run   uint64
-	port  uint16
+	at    process.Endpoint
 	token string
 	// second says that this is the attempt after a port conflict.
 	second  bool
@@ -54,7 +54,8 @@ type instance struct {
 
 // note is what outlives the worker.
 type note struct {
-	Port        uint16      `json:"port"`
+	Port        uint16      `json:"port,omitempty"`
+	Socket      string      `json:"socket,omitempty"`
 	Token       string      `json:"token"`
 	Fingerprint string      `json:"fingerprint"`
 	Revision    int64       `json:"revision"`
@@ -102,16 +103,15 @@ func (i *instance) start() error {
 	if err != nil {
 		return err
 	}
-	port, token := c.Port, c.Token
-	if port == 0 {
-		if port, err = c.Ports.Draw(); err != nil {
-			return err
-		}
+	at, err := i.endpoint(run)
+	if err != nil {
+		return err
 	}
+	token := c.Token
 	if token == "" && c.Paired {
 		token = newToken()
 	}
-	i.guarded(func() { i.run, i.port, i.token = run, port, token })
+	i.guarded(func() { i.run, i.at, i.token = run, at, token })
 	secrets := c.Secrets
 	if token != "" {
 		secrets = append([]string{token}, secrets...)
@@ -121,10 +121,10 @@ func (i *instance) start() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
-	i.pool.log.Debug("starting instance", "instance", slot, "run", run, "port", port)
+	i.pool.log.Debug("starting instance", "instance", slot, "run", run, "at", at)
 	started, err := c.Keeper.Start(ctx, process.Spec{
 		Identity: process.Identity{Site: c.Site, Application: c.Application, Instance: slot, Run: run},
-		Argv:     c.Command(port), Env: c.Environ(port, token), Dir: c.Dir, Credential: c.Credential, RunDir: c.RunDir(run),
+		Argv:     c.Command(at), Env: c.Environ(at, token), Dir: c.Dir, Credential: c.Credential, RunDir: c.RunDir(run),
 	})
 	if err != nil {
 		return err
@@ -133,6 +133,19 @@ func (i *instance) start() error {
 	i.keep(false)
 	i.pool.config.Changed()
 	return nil
+}
+
+// endpoint says where the next process is to listen.
+func (i *instance) endpoint(run uint64) (process.Endpoint, error) {
+	c := &i.pool.config
+	switch {
+	case c.SocketDir != "":
+		return process.Endpoint{Socket: fmt.Sprintf("%s/%d", c.SocketDir, run)}, nil
+	case c.Port != 0:
+		return process.Endpoint{Port: c.Port}, nil
+	}
+	port, err := c.Ports.Draw()
+	return process.Endpoint{Port: port}, err
 }
 
 // guarded changes what others may look at.
@@ -154,7 +167,7 @@ func (i *instance) save(ready bool) error {
 	i.pool.mu.Lock()
 	failures := i.pool.window.times
 	i.pool.mu.Unlock()
-	data, err := json.Marshal(note{i.port, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, failures})
+	data, err := json.Marshal(note{i.at.Port, i.at.Socket, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, failures})
 	if err != nil {
 		return err
 	}
@@ -219,11 +232,11 @@ func (i *instance) look(m machine) (machine, []effect) {
 	if m.State != Starting {
 		return m, nil
 	}
-	ok, err := i.process.Listening(i.port)
+	pid, err := i.process.Listener(i.at)
 	if err != nil {
 		i.pool.log.Warn("listening sockets not readable", "error", err)
 	}
-	if ok {
+	if pid != 0 {
 		return step(m, event{kind: listening}, time.Now())
 	}
 	return m, nil
@@ -231,25 +244,11 @@ func (i *instance) look(m machine) (machine, []effect) {
 
 // listenerOf gives the process that listens when it is not the main one.
 func (i *instance) listenerOf() int {
-	sockets, err := proctree.Listening()
-	if err != nil {
+	pid, err := i.process.Listener(i.at)
+	if err != nil || pid == i.process.Pid() {
 		return 0
 	}
-	members, err := i.process.Members()
-	if err != nil {
-		return 0
-	}
-	for _, pid := range members {
-		for _, s := range proctree.OwnedBy(sockets, []int{pid}) {
-			if s.Address.Port() == i.port {
-				if pid == i.process.Pid() {
-					return 0
-				}
-				return pid
-			}
-		}
-	}
-	return 0
+	return pid
 }
 
 // listensElsewhere names other addresses of the tree: an application that calls UseUrls in code beats the given port.
@@ -269,9 +268,9 @@ func gone(pid int) bool {
 func (i *instance) perform(e effect) {
 	switch e {
 	case announce:
-		i.record(journal.Event{ID: journal.EventStarted, Message: fmt.Sprintf("started, process %d listens on port %d", i.process.Pid(), i.port)})
+		i.record(journal.Event{ID: journal.EventStarted, Message: fmt.Sprintf("started, process %d listens on %v", i.process.Pid(), i.at)})
 		i.keep(true)
-		i.pool.log.Info("instance ready", "instance", slot, "run", i.run, "pid", i.process.Pid(), "port", i.port)
+		i.pool.log.Info("instance ready", "instance", slot, "run", i.run, "pid", i.process.Pid(), "at", i.at)
 		i.pool.becameReady(i)
 	case ask:
 		go i.ask()

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -28,9 +27,9 @@ type Config struct {
 	Revision, Epoch int64
 	// Fingerprint differs when a running instance must not be kept.
 	Fingerprint string
-	// Command and Environ give argv and the whole environment of an instance that is to listen on port.
-	Command func(port uint16) []string
-	Environ func(port uint16, token string) []string
+	// Command and Environ give argv and the whole environment of an instance that is to listen at an endpoint.
+	Command func(at process.Endpoint) []string
+	Environ func(at process.Endpoint, token string) []string
 	Dir     string
 	// Credential is nil for whom the agent runs as.
 	Credential *process.Credential
@@ -40,6 +39,8 @@ type Config struct {
 	RapidFails int
 	// Always keeps an instance running without requests.
 	Always bool
+	// SocketDir is where instances have their unix sockets; empty: they listen on ports.
+	SocketDir string
 	// Port is 0 for a drawn one. Token is empty for a made one.
 	Port  uint16
 	Token string
@@ -268,7 +269,11 @@ func (p *Pool) Stopped(ctx context.Context) error {
 func (p *Pool) becameReady(i *instance) {
 	p.mu.Lock()
 	i.ready = true
-	i.upstream = upstream.New(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), i.port), upstream.Options{
+	network, address := "tcp", fmt.Sprintf("127.0.0.1:%d", i.at.Port)
+	if i.at.Socket != "" {
+		network, address = "unix", i.at.Socket
+	}
+	i.upstream = upstream.New(network, address, upstream.Options{
 		Idle: p.config.Idle, Connected: p.config.Meter.Connected, Place: p.config.Place,
 	})
 	i.settle(nil)

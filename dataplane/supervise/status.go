@@ -35,7 +35,7 @@ func (p *Pool) Status() (s Status, ok bool) {
 		}
 		return s, p.last != nil || p.failure != nil
 	}
-	s.Run, s.State, s.Port, s.StartTime = i.run, i.state, i.port, i.started
+	s.Run, s.State, s.Port, s.StartTime = i.run, i.state, i.at.Port, i.started
 	if i.process != nil {
 		s.PID = i.process.Pid()
 	}

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +53,7 @@ const bufferSize = 32 << 10
 
 // Upstream is the connections to one instance.
 type Upstream struct {
+	network string
 	address string
 	dialer  net.Dialer
 	idle    time.Duration
@@ -75,8 +75,9 @@ type Upstream struct {
 // clock is the time since New: half of what time.Now has to ask for.
 func (u *Upstream) clock() time.Duration { return time.Since(u.born) }
 
-// New makes an Upstream for the instance that listens at addr. Nothing is dialled before the first request.
-func New(addr netip.AddrPort, opt Options) *Upstream {
+// New makes an Upstream for the instance that listens at an address of network tcp or unix, as net.Dial has them. Nothing is
+// dialled before the first request.
+func New(network, address string, opt Options) *Upstream {
 	if opt.Idle <= 0 {
 		opt.Idle = IdleASPNETCore
 	}
@@ -87,7 +88,7 @@ func New(addr netip.AddrPort, opt Options) *Upstream {
 		opt.Connected = func() {}
 	}
 	return &Upstream{
-		address: addr.String(),
+		network: network, address: address,
 		dialer:  net.Dialer{Timeout: opt.Connect, KeepAlive: -1},
 		idle:    opt.Idle,
 		place:   opt.Place,
@@ -118,7 +119,7 @@ func (u *Upstream) Open(ctx context.Context, timeout time.Duration, anew bool) (
 		}
 		u.drop(c)
 	}
-	nc, err := u.dialer.DialContext(ctx, "tcp", u.address)
+	nc, err := u.dialer.DialContext(ctx, u.network, u.address)
 	if err != nil {
 		return nil, err
 	}

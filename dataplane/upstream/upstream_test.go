@@ -106,7 +106,7 @@ func exchange(t *testing.T, u *Upstream) string {
 }
 
 func newUpstream(t *testing.T, addr netip.AddrPort, opt Options) *Upstream {
-	u := New(addr, opt)
+	u := New("tcp", addr.String(), opt)
 	t.Cleanup(u.Close)
 	return u
 }
@@ -276,7 +276,7 @@ func TestPatience(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	in := newInstance(t, says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
-	u := New(in.addr, Options{})
+	u := New("tcp", in.addr.String(), Options{})
 	busy := open(t, u, 0)
 	exchange(t, u)
 	u.Close()

@@ -69,6 +69,15 @@ func application(m *typesv1.Application) (site.Application, error) {
 	default:
 		return a, fmt.Errorf("profile %d is not known to this version", m.GetProfile())
 	}
+	switch p.GetSocket() {
+	case typesv1.Socket_SOCKET_UNSPECIFIED:
+	case typesv1.Socket_SOCKET_TCP:
+		a.Socket = site.SocketTCP
+	case typesv1.Socket_SOCKET_UNIX:
+		a.Socket = site.SocketUnix
+	default:
+		return a, fmt.Errorf("socket %d is not known to this version", p.GetSocket())
+	}
 	switch p.GetStart() {
 	case typesv1.StartMode_START_MODE_UNSPECIFIED:
 	case typesv1.StartMode_START_MODE_ON_REQUEST:
@@ -106,6 +115,12 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 	}
 	for _, v := range a.Env {
 		p.Env = append(p.Env, &typesv1.EnvironmentVariable{Name: v.Name, Value: v.Value})
+	}
+	switch a.Socket {
+	case site.SocketTCP:
+		p.Socket = typesv1.Socket_SOCKET_TCP
+	case site.SocketUnix:
+		p.Socket = typesv1.Socket_SOCKET_UNIX
 	}
 	switch a.Start {
 	case site.StartOnRequest:

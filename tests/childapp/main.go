@@ -5,7 +5,7 @@
 //	childapp relay ADDRESS    a byte-exact TCP relay from that port to ADDRESS
 //	childapp linger           does nothing until it is killed (what forks leave behind)
 //
-// The port is PORT, else ASPNETCORE_PORT.
+// The port is PORT, else ASPNETCORE_PORT; where SOCKET is set, it listens on that unix socket instead.
 package main
 
 import (

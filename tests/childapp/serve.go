@@ -19,11 +19,14 @@ import (
 )
 
 func serve(o options, stop <-chan os.Signal) error {
-	p := port()
-	if o.elsewhere {
-		p = "0"
+	network, address := "unix", os.Getenv("SOCKET")
+	if address == "" {
+		network, address = "tcp4", "127.0.0.1:"+port()
 	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:"+p)
+	if o.elsewhere {
+		network, address = "tcp4", "127.0.0.1:0"
+	}
+	listener, err := net.Listen(network, address)
 	if err != nil {
 		return err
 	}

@@ -387,3 +387,38 @@ func TestServeGenericFields(t *testing.T) {
 		t.Errorf("a field of IIS in\n%s", body)
 	}
 }
+
+// An application that listens on a unix socket is forwarded to like any other: nobody else can reach it, and it outlives the
+// worker.
+func TestServeUnixSocket(t *testing.T) {
+	s := serveSite(t, "profile: generic\nsocket: unix\nenv: {Where: \"at ${SOCKET}\"}\n")
+	got := lab.Get(t, s.address, "/env").Body
+	_, rest, _ := strings.Cut("\n"+got, "\nSOCKET=")
+	path, _, _ := strings.Cut(rest, "\n")
+	for _, want := range []string{"\nWhere=at " + path + "\n", "\nASPNETCORE_URLS=http://unix:" + path + "\n"} {
+		if !strings.Contains("\n"+got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if strings.Contains("\n"+got, "\nPORT=") {
+		t.Errorf("a port is offered that nobody asks on:\n%s", got)
+	}
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder of the socket: %v, %v", info, err)
+	}
+	pid := lab.Get(t, s.address, "/pid").Body
+	for _, child := range lab.Children(s.Pid()) {
+		if fmt.Sprint(child) != strings.TrimSpace(pid) {
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
+	}
+	if again := lab.Get(t, s.address, "/pid").Body; again != pid {
+		t.Errorf("process %s answers, before the loss of the worker it was %s", again, pid)
+	}
+	s.Stop(t)
+	s.Wait(t)
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the socket is left")
+	}
+}

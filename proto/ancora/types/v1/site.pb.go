@@ -76,6 +76,58 @@ func (Profile) EnumDescriptor() ([]byte, []int) {
 	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{0}
 }
 
+// Socket is what an instance is told to listen on.
+type Socket int32
+
+const (
+	Socket_SOCKET_UNSPECIFIED Socket = 0
+	// A port of 127.0.0.1.
+	Socket_SOCKET_TCP Socket = 1
+	// The path in SOCKET, in a directory that only its user can enter.
+	Socket_SOCKET_UNIX Socket = 2
+)
+
+// Enum value maps for Socket.
+var (
+	Socket_name = map[int32]string{
+		0: "SOCKET_UNSPECIFIED",
+		1: "SOCKET_TCP",
+		2: "SOCKET_UNIX",
+	}
+	Socket_value = map[string]int32{
+		"SOCKET_UNSPECIFIED": 0,
+		"SOCKET_TCP":         1,
+		"SOCKET_UNIX":        2,
+	}
+)
+
+func (x Socket) Enum() *Socket {
+	p := new(Socket)
+	*p = x
+	return p
+}
+
+func (x Socket) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Socket) Descriptor() protoreflect.EnumDescriptor {
+	return file_ancora_types_v1_site_proto_enumTypes[1].Descriptor()
+}
+
+func (Socket) Type() protoreflect.EnumType {
+	return &file_ancora_types_v1_site_proto_enumTypes[1]
+}
+
+func (x Socket) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Socket.Descriptor instead.
+func (Socket) EnumDescriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{1}
+}
+
 type StartMode int32
 
 const (
@@ -109,11 +161,11 @@ func (x StartMode) String() string {
 }
 
 func (StartMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[1].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[2].Descriptor()
 }
 
 func (StartMode) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[1]
+	return &file_ancora_types_v1_site_proto_enumTypes[2]
 }
 
 func (x StartMode) Number() protoreflect.EnumNumber {
@@ -122,7 +174,7 @@ func (x StartMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StartMode.Descriptor instead.
 func (StartMode) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{1}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{2}
 }
 
 // Site is what an operator configures: where it runs, where it is reached, and which applications it has.
@@ -506,8 +558,10 @@ type ProcessSpec struct {
 	ShutdownTimeLimit *durationpb.Duration `protobuf:"bytes,5,opt,name=shutdown_time_limit,json=shutdownTimeLimit,proto3" json:"shutdown_time_limit,omitempty"`
 	// 0 to 100, default 10. Zero is legal: the first failure refuses.
 	RapidFailsPerMinute *uint32 `protobuf:"varint,6,opt,name=rapid_fails_per_minute,json=rapidFailsPerMinute,proto3,oneof" json:"rapid_fails_per_minute,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// UNSPECIFIED is TCP. UNIX is for profile GENERIC only.
+	Socket        Socket `protobuf:"varint,7,opt,name=socket,proto3,enum=ancora.types.v1.Socket" json:"socket,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProcessSpec) Reset() {
@@ -580,6 +634,13 @@ func (x *ProcessSpec) GetRapidFailsPerMinute() uint32 {
 		return *x.RapidFailsPerMinute
 	}
 	return 0
+}
+
+func (x *ProcessSpec) GetSocket() Socket {
+	if x != nil {
+		return x.Socket
+	}
+	return Socket_SOCKET_UNSPECIFIED
 }
 
 type EnvironmentVariable struct {
@@ -802,14 +863,15 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\aprofile\x18\x04 \x01(\x0e2\x18.ancora.types.v1.ProfileR\aprofile\x126\n" +
 	"\aprocess\x18\x05 \x01(\v2\x1c.ancora.types.v1.ProcessSpecR\aprocess\x126\n" +
 	"\aforward\x18\x06 \x01(\v2\x1c.ancora.types.v1.ForwardSpecR\aforward\x122\n" +
-	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limitsJ\x04\b\b\x10\tR\arelease\"\xfa\x02\n" +
+	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limitsJ\x04\b\b\x10\tR\arelease\"\xab\x03\n" +
 	"\vProcessSpec\x12\x18\n" +
 	"\acommand\x18\x01 \x03(\tR\acommand\x126\n" +
 	"\x03env\x18\x02 \x03(\v2$.ancora.types.v1.EnvironmentVariableR\x03env\x120\n" +
 	"\x05start\x18\x03 \x01(\x0e2\x1a.ancora.types.v1.StartModeR\x05start\x12G\n" +
 	"\x12startup_time_limit\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x10startupTimeLimit\x12I\n" +
 	"\x13shutdown_time_limit\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x11shutdownTimeLimit\x128\n" +
-	"\x16rapid_fails_per_minute\x18\x06 \x01(\rH\x00R\x13rapidFailsPerMinute\x88\x01\x01B\x19\n" +
+	"\x16rapid_fails_per_minute\x18\x06 \x01(\rH\x00R\x13rapidFailsPerMinute\x88\x01\x01\x12/\n" +
+	"\x06socket\x18\a \x01(\x0e2\x17.ancora.types.v1.SocketR\x06socketB\x19\n" +
 	"\x17_rapid_fails_per_minute\"?\n" +
 	"\x13EnvironmentVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -829,7 +891,12 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\aProfile\x12\x17\n" +
 	"\x13PROFILE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PROFILE_ASPNETCORE\x10\x01\x12\x13\n" +
-	"\x0fPROFILE_GENERIC\x10\x02*Y\n" +
+	"\x0fPROFILE_GENERIC\x10\x02*A\n" +
+	"\x06Socket\x12\x16\n" +
+	"\x12SOCKET_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"SOCKET_TCP\x10\x01\x12\x0f\n" +
+	"\vSOCKET_UNIX\x10\x02*Y\n" +
 	"\tStartMode\x12\x1a\n" +
 	"\x16START_MODE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15START_MODE_ON_REQUEST\x10\x01\x12\x15\n" +
@@ -847,47 +914,49 @@ func file_ancora_types_v1_site_proto_rawDescGZIP() []byte {
 	return file_ancora_types_v1_site_proto_rawDescData
 }
 
-var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_ancora_types_v1_site_proto_goTypes = []any{
 	(Profile)(0),                  // 0: ancora.types.v1.Profile
-	(StartMode)(0),                // 1: ancora.types.v1.StartMode
-	(*Site)(nil),                  // 2: ancora.types.v1.Site
-	(*Placement)(nil),             // 3: ancora.types.v1.Placement
-	(*Selector)(nil),              // 4: ancora.types.v1.Selector
-	(*Binding)(nil),               // 5: ancora.types.v1.Binding
-	(*Application)(nil),           // 6: ancora.types.v1.Application
-	(*ProcessSpec)(nil),           // 7: ancora.types.v1.ProcessSpec
-	(*EnvironmentVariable)(nil),   // 8: ancora.types.v1.EnvironmentVariable
-	(*ForwardSpec)(nil),           // 9: ancora.types.v1.ForwardSpec
-	(*LimitSpec)(nil),             // 10: ancora.types.v1.LimitSpec
-	nil,                           // 11: ancora.types.v1.Site.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(Socket)(0),                   // 1: ancora.types.v1.Socket
+	(StartMode)(0),                // 2: ancora.types.v1.StartMode
+	(*Site)(nil),                  // 3: ancora.types.v1.Site
+	(*Placement)(nil),             // 4: ancora.types.v1.Placement
+	(*Selector)(nil),              // 5: ancora.types.v1.Selector
+	(*Binding)(nil),               // 6: ancora.types.v1.Binding
+	(*Application)(nil),           // 7: ancora.types.v1.Application
+	(*ProcessSpec)(nil),           // 8: ancora.types.v1.ProcessSpec
+	(*EnvironmentVariable)(nil),   // 9: ancora.types.v1.EnvironmentVariable
+	(*ForwardSpec)(nil),           // 10: ancora.types.v1.ForwardSpec
+	(*LimitSpec)(nil),             // 11: ancora.types.v1.LimitSpec
+	nil,                           // 12: ancora.types.v1.Site.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
 }
 var file_ancora_types_v1_site_proto_depIdxs = []int32{
-	11, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
-	3,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
-	5,  // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
-	6,  // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
-	12, // 4: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
-	12, // 5: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
-	4,  // 6: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
+	12, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
+	4,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
+	6,  // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
+	7,  // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
+	13, // 4: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
+	13, // 5: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 6: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
 	0,  // 7: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
-	7,  // 8: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
-	9,  // 9: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
-	10, // 10: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
-	8,  // 11: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
-	1,  // 12: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
-	13, // 13: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
-	13, // 14: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
-	13, // 15: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	13, // 16: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	8,  // 8: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
+	10, // 9: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
+	11, // 10: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
+	9,  // 11: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
+	2,  // 12: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
+	14, // 13: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
+	14, // 14: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
+	1,  // 15: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
+	14, // 16: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	14, // 17: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }
@@ -903,7 +972,7 @@ func file_ancora_types_v1_site_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_site_proto_rawDesc), len(file_ancora_types_v1_site_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
