@@ -92,7 +92,7 @@ func answering(f *testing.F, said *atomic.Pointer[[]byte]) (address string) {
 			})
 		}
 	})
-	up := upstream.New(ln.Addr().(*net.TCPAddr).AddrPort(), upstream.Options{})
+	up := upstream.New("tcp", ln.Addr().String(), upstream.Options{})
 	f.Cleanup(func() {
 		up.Close()
 		ln.Close()

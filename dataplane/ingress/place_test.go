@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +17,7 @@ import (
 func oneAtOnce(t *testing.T, app http.HandlerFunc) *server {
 	instance := httptest.NewServer(app)
 	one := turnstile.New(turnstile.Limits{Places: 1, Line: 1, Patience: time.Hour})
-	up := upstream.New(netip.MustParseAddrPort(instance.Listener.Addr().String()), upstream.Options{Place: one})
+	up := upstream.New("tcp", instance.Listener.Addr().String(), upstream.Options{Place: one})
 	t.Cleanup(func() {
 		up.Close()
 		instance.Close()
