@@ -97,6 +97,10 @@ bench: build ## compare CPU time per request with nginx, haproxy and caddy; need
 bench-quick: ## the most important workloads, in less than two minutes
 	@$(MAKE) -s bench BENCHFLAGS="-quick $(BENCHFLAGS)"
 
+.PHONY: gate
+gate: build ## count the agent's system calls a request; needs perf or strace, and root
+	@go build -trimpath -o $(BIN)/ ./tests/bench && $(BIN)/bench -gate $(BIN)
+
 .PHONY: mutants
 mutants: ## plant bugs and see that a named test fails for each
 	@go run ./tests/mutants

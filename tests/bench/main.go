@@ -3,6 +3,7 @@
 //
 //	go run ./tests/bench bin             every workload, 7 rounds
 //	go run ./tests/bench -quick bin      the most important ones, in less than two minutes
+//	go run ./tests/bench -gate bin       no times: system calls a request, which every machine agrees on
 //
 // ancora runs as it is shipped: keeper and worker, a real site, pairing token, forwarded headers, journal. The peers are set
 // to their best and write no log. In each round every contender runs once, one after the other; what counts is the ratio to
@@ -34,12 +35,16 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "few workloads, 5 short rounds, nginx alone beside ancora")
 	flag.StringVar(&o.only, "only", "", "names of workloads and contenders, separated by commas; empty: all")
 	flag.DurationVar(&o.length, "length", 0, "length of a run; 0: 2s, with -quick 1s")
+	gates := flag.Bool("gate", false, "count system calls a request instead, and fail when they are too many")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: bench [flags] DIRECTORY-OF-PROGRAMS")
 		os.Exit(2)
 	}
 	o.fill(flag.Arg(0))
+	if *gates {
+		exit(gate(&o))
+	}
 	exit(run(&o))
 }
 
