@@ -18,11 +18,16 @@ type keep struct {
 	dataDir string
 	args    []string
 	log     hclog.Logger
+	// processors bounds those of the worker.
+	processors processors
 }
 
 // underKeeper runs worker below a keeper (D4). Started by a user or a service manager this process becomes the keeper and
 // starts itself again with the same arguments; that second process runs worker, and is started again when it crashes.
 func underKeeper(ctx context.Context, k keep, worker func(ctx context.Context, c *process.Client) error) error {
+	if err := k.processors.check(); err != nil {
+		return err
+	}
 	file, inherited := process.Inherited(os.Getenv)
 	if !inherited {
 		if err := makeDataDir(k.dataDir); err != nil {
@@ -30,6 +35,7 @@ func underKeeper(ctx context.Context, k keep, worker func(ctx context.Context, c
 		}
 		return keeper.New(keeper.Config{DataDir: k.dataDir, Args: k.args, Logger: k.log.Named("keeper")}).Run(ctx)
 	}
+	k.processors.use(os.Getenv)
 	client, err := process.Connect(file)
 	if err != nil {
 		return err

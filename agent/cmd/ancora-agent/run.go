@@ -70,17 +70,19 @@ func (p *places) absolute() (err error) {
 func runCommand(env environment) *cobra.Command {
 	var l logging
 	var p places
+	var n processors
 	c := &cobra.Command{
 		Use: "run", Short: "Run what the controller assigns to this host", Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error { return runAgent(c.Context(), env, l, p) },
+		RunE: func(c *cobra.Command, _ []string) error { return runAgent(c.Context(), env, l, p, n) },
 	}
 	l.flags(c)
 	p.flags(c, env)
+	n.flags(c)
 	c.Flags().StringVar(&p.run, "run-dir", runDir(env), "directory of the admin socket, one for each agent; empty: run/ below --data")
 	return c
 }
 
-func runAgent(ctx context.Context, env environment, l logging, p places) error {
+func runAgent(ctx context.Context, env environment, l logging, p places, n processors) error {
 	log, err := l.logger("ancora-agent", env.Err)
 	if err != nil {
 		return err
@@ -97,7 +99,7 @@ func runAgent(ctx context.Context, env environment, l logging, p places) error {
 			return usageError{err}
 		}
 	}
-	return underKeeper(ctx, keep{p.data, env.Args, log}, func(ctx context.Context, client *process.Client) error {
+	return underKeeper(ctx, keep{p.data, env.Args, log, n}, func(ctx context.Context, client *process.Client) error {
 		a, err := agent.New(agent.Config{
 			DataDir: p.data, PolicyFile: p.policy, RunDir: p.run, Version: version, Keeper: client, Environ: env.Environ, Stdout: env.Out, Logger: log,
 		})

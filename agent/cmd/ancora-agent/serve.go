@@ -32,10 +32,11 @@ const nobody = "65534"
 
 type serveOptions struct {
 	logging
-	listen  []string
-	proxies []string
-	data    string
-	user    string
+	processors processors
+	listen     []string
+	proxies    []string
+	data       string
+	user       string
 }
 
 // serveCommand runs one folder or site file without a controller, as iisexpress does.
@@ -48,6 +49,7 @@ func serveCommand(env environment) *cobra.Command {
 		RunE:  func(c *cobra.Command, args []string) error { return serve(c.Context(), env, o, args[0]) },
 	}
 	o.flags(c)
+	o.processors.flags(c)
 	c.Flags().StringArrayVar(&o.listen, "listen", []string{"127.0.0.1:8080"}, "address to listen on, or NAME=ADDRESS for a listener that the file names; port 0 is a free one")
 	c.Flags().StringArrayVar(&o.proxies, "trusted-proxy", nil, "network or address of a proxy that is believed about who the client is, like 10.0.0.0/8; may be repeated")
 	c.Flags().StringVar(&o.data, "data", "", "directory for output and state (default: one for this folder in the user's state directory)")
@@ -83,7 +85,7 @@ func serve(ctx context.Context, env environment, o serveOptions, what string) er
 	own := dataplane.Policy{
 		DefaultUser: cmp.Or(o.user, nobody), AllowRoot: o.user == "root" || o.user == "0", Listeners: listeners, Edges: edges,
 	}
-	return underKeeper(ctx, keep{data, env.Args, log}, func(ctx context.Context, client *process.Client) error {
+	return underKeeper(ctx, keep{data, env.Args, log, o.processors}, func(ctx context.Context, client *process.Client) error {
 		s := &serving{env: env, log: log, policy: own, data: data, sites: sites, client: client}
 		return s.run(ctx)
 	})
