@@ -1,14 +1,11 @@
 package ingress
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,7 +13,6 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/h1"
-	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/socket"
 )
 
@@ -57,6 +53,8 @@ func newH2Server(l *Listener) *h2Server {
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 128, SendPingTimeout: 30 * time.Second, WriteByteTimeout: l.opt.StallLimit},
 		BaseContext:       func(net.Listener) context.Context { return l.life },
 		ErrorLog:          l.log.StandardLogger(nil),
+		// "OPTIONS *" is refused, as over HTTP/1.1: no site is asked, and net/http would say that all is well.
+		DisableGeneralOptionsHandler: true,
 		ConnState: func(nc net.Conn, state http.ConnState) {
 			if c, ok := nc.(*handed); ok {
 				c.resting(state == http.StateIdle)
@@ -129,48 +127,6 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	door.Serve(r, out)
 	seen.endH2(r, hr, body, out)
 	out.finish()
-}
-
-// request checks what HTTP/2 allows and HTTP/1.1 does not, since the application may be told in HTTP/1.1.
-func (h *h2Server) request(hr *http.Request) (*forward.Request, error) {
-	head := func(text string, ok bool) error {
-		if ok {
-			return nil
-		}
-		return &h1.Error{Status: 400, Text: text}
-	}
-	path, query, err := route.Normalise(nil, []byte(hr.RequestURI))
-	if err = errors.Join(err,
-		head("target", len(hr.RequestURI) <= h1.MaxTarget),
-		head("method", h1.IsToken([]byte(hr.Method)) && len(hr.Method) <= h1.MaxMethod && hr.Method != "TRACE" && hr.Method != "CONNECT"),
-		head("authority", h1.IsHost([]byte(hr.Host)))); err != nil {
-		return nil, err
-	}
-	r := &forward.Request{
-		Method: []byte(hr.Method), Path: path, Query: query, Host: []byte(hr.Host),
-		ContentLength: hr.ContentLength, Secure: hr.TLS != nil, Context: hr.Context(),
-	}
-	if hr.Body != http.NoBody && hr.ContentLength != 0 {
-		r.Body = hr.Body
-	}
-	r.Client, _ = parseAddr(hr.RemoteAddr)
-	for name, values := range hr.Header {
-		for _, value := range values {
-			f := forward.Field{Name: []byte(name), Value: h1.Trim([]byte(value))}
-			if !h1.IsToken(f.Name) || !h1.IsValue(f.Value) {
-				return nil, fmt.Errorf("ingress: field %q", name)
-			}
-			if len(r.Fields) == h1.MaxFields {
-				return nil, &h1.Error{Status: 431, Text: "too many fields"}
-			}
-			r.Fields = append(r.Fields, f)
-		}
-	}
-	sort.SliceStable(r.Fields, func(i, j int) bool { return bytes.Compare(r.Fields[i].Name, r.Fields[j].Name) < 0 })
-	if h.l.trusts(r.Client.Addr()) {
-		believe(r)
-	}
-	return r, nil
 }
 
 // h2Body is a body that can be closed while it is read: net/http's own is not made for that.

@@ -64,7 +64,7 @@ func TestH2Abort(t *testing.T) {
 func TestH2Refusals(t *testing.T) {
 	s := start(t, door(echo), Options{H2C: true})
 	client := h2Client(t)
-	for target, status := range map[string]int{"/%00": 400, "/a%5cb": 400, "/" + strings.Repeat("a", 17<<10): 400, "/ok": 200} {
+	for target, status := range map[string]int{"/%00": 400, "/a%5cb": 400, "/" + strings.Repeat("a", 17<<10): 414, "/ok": 200} {
 		res, err := client.Get("http://" + s.addr + target)
 		if err != nil {
 			t.Fatal(err)
