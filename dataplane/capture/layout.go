@@ -21,6 +21,9 @@ const (
 	ApplicationQuota = 64 << 20
 	// RunsKept is how many runs an application keeps.
 	RunsKept = 100
+	// AccessLog is the directory beside those of a site's applications that holds its access log, as the stdout of runs. No
+	// application has it: their paths begin with a slash.
+	AccessLog = "access"
 )
 
 // Stream is where bytes came from.
@@ -48,7 +51,7 @@ func (s Stream) String() string {
 	return "stream " + strconv.Itoa(int(s))
 }
 
-// AppDir is the directory of an application's runs below the captures' root.
+// AppDir is the directory of an application's runs below the captures' root, or of the runs of AccessLog.
 func AppDir(root, site, application string) string {
 	return filepath.Join(root, site, url.PathEscape(application))
 }

@@ -108,7 +108,7 @@ func TestOldRunsGo(t *testing.T) {
 		}
 	}
 	open := map[string]*Writer{RunDir(root, "shop", "/", 2): {}}
-	if err := PruneRuns(AppDir(root, "shop", "/"), open); err != nil {
+	if err := PruneRuns(AppDir(root, "shop", "/"), RunsKept, open); err != nil {
 		t.Fatal(err)
 	}
 	for run, want := range map[uint64]bool{0: true, 1: false, 2: true, 3: false, 4: false, 5: true, RunsKept + 4: true} {

@@ -45,8 +45,8 @@ func prune(appDir string, keep map[string]bool) {
 	}
 }
 
-// PruneRuns removes all but the newest RunsKept runs of an application; run 0 and the directories in open stay.
-func PruneRuns(appDir string, open map[string]*Writer) error {
+// PruneRuns removes all but the newest runs of an application, so many of them; run 0 and the directories in open stay.
+func PruneRuns(appDir string, keep int, open map[string]*Writer) error {
 	entries, err := os.ReadDir(appDir)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func PruneRuns(appDir string, open map[string]*Writer) error {
 		}
 	}
 	slices.Sort(runs)
-	for len(runs) > RunsKept {
+	for len(runs) > keep {
 		if err := os.RemoveAll(filepath.Join(appDir, strconv.FormatUint(runs[0], 10))); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -76,11 +77,25 @@ func (w *Writer) resume() error {
 	}
 }
 
-// Append writes data, which for events ends with a line feed, as one movement.
+// Append writes data, which ends with a line feed, as one movement: all of it or, with an error, nothing.
 func (w *Writer) Append(s Stream, data []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.move(s, func(fd int, at int64) (int, error) { return unix.Pwrite(fd, data, at) })
+	return w.move(s, func(fd int, at int64) (int, error) {
+		n, err := unix.Pwrite(fd, data, at)
+		if err == nil && n < len(data) {
+			err = io.ErrShortWrite // what has no mark is written over
+		}
+		return n, err
+	})
+}
+
+// Lose notes bytes that did not come this far, so that readers are told of a gap. The note is written with what is appended
+// next, or with the end of the run.
+func (w *Writer) Lose(s Stream, bytes uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.streams[s].lost += bytes
 }
 
 // Splice moves what is in the pipe now, without waiting. It gives unix.EAGAIN when there is nothing and 0, nil at the

@@ -16,10 +16,14 @@ const (
 	EventStream = capture.Event // what the agent saw happen to the application: see Event
 )
 
+// AccessStream is the access log of a site. Its lines belong to no application and no instance; they are captured as the
+// stdout of runs of their own (capture.AccessLog).
+const AccessStream Stream = EventStream + 1
+
 // Query says which lines are wanted. Filters come first, then Tail.
 type Query struct {
 	Site        string    // required
-	Application *string   // path of one application; nil: all of the site
+	Application *string   // path of one application; nil: all of the site. One gives no access lines; nor do Instance and Previous
 	Instance    uint32    // 0: all
 	Streams     []Stream  // empty: stdout and stderr
 	Since       time.Time // only lines captured at or after it; zero: all
@@ -32,8 +36,8 @@ type Query struct {
 // Entry is one line. Runs of one application may overlap while a new instance replaces an old one; within a run entries
 // come in sequence.
 type Entry struct {
-	Site, Application string
-	Instance          uint32 // 0 for events that belong to no run
+	Site, Application string // no application for AccessStream
+	Instance          uint32 // 0 for events that belong to no run, and for AccessStream
 	Run               uint64 // 0 for events that belong to no run
 	Sequence          uint64 // from 1 per run
 	Stream            Stream

@@ -111,7 +111,7 @@ func (r *reader) scan(first bool) error {
 		return err
 	}
 	for _, path := range apps {
-		if r.query.Application != nil && *r.query.Application != path {
+		if !r.wants(path) {
 			continue
 		}
 		a, known := r.apps[path]
@@ -124,6 +124,15 @@ func (r *reader) scan(first bool) error {
 		}
 	}
 	return nil
+}
+
+// wants says whether the query wants lines of an application, or of the access log in its place.
+func (r *reader) wants(path string) bool {
+	q := &r.query
+	if path == capture.AccessLog {
+		return q.streams().has(AccessStream) && q.Application == nil && q.Instance == 0 && q.Previous == 0
+	}
+	return q.streams()&^(1<<AccessStream) != 0 && (q.Application == nil || *q.Application == path)
 }
 
 func (r *reader) scanRuns(a *appReader, newApp, first bool) error {
@@ -170,7 +179,10 @@ func (r *reader) scanRuns(a *appReader, newApp, first bool) error {
 // source returns a reader of a run, nil when the query does not want it.
 func (r *reader) source(app string, n uint64) *source {
 	want := r.query.streams()
-	if n == 0 {
+	switch {
+	case app == capture.AccessLog:
+		want = 1 << Stdout
+	case n == 0:
 		want &= 1 << EventStream
 	}
 	key := runKey{r.query.Site, app, n}

@@ -112,6 +112,9 @@ func (s *source) take(l line) {
 		Line:    s.run.secrets.redact(l.data, l.before, l.rough, l.unended),
 		Dropped: s.replay.lost(s.want),
 	}
+	if s.app == capture.AccessLog {
+		s.head.Application, s.head.Instance, s.head.Stream = "", 0, AccessStream
+	}
 	s.headPos, s.hasHead = l.position, true
 }
 

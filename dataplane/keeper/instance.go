@@ -123,7 +123,7 @@ func (k *Keeper) start(id string, spec *protocol.Spec, answer *protocol.Message)
 	}
 	k.instances[id] = i
 	k.save()
-	if err := capture.PruneRuns(filepath.Dir(spec.RunDir), k.runs); err != nil {
+	if err := capture.PruneRuns(filepath.Dir(spec.RunDir), capture.RunsKept, k.runs); err != nil {
 		k.log.Warn("old runs not removed", "error", err)
 	}
 	answer.PID, answer.Start, answer.Mark = i.PID, i.Start, i.Mark

@@ -15,6 +15,8 @@ type Site struct {
 	Bindings []Binding
 	// Applications has at least one entry; their paths differ without regard to case.
 	Applications []Application
+	// AccessLog is empty for AccessLogOff.
+	AccessLog AccessLog
 	// CreateTime decides between two sites that claim one hostname and path: the older keeps it.
 	CreateTime time.Time
 	// Revision is 0 for a site that comes from a file.
@@ -73,6 +75,19 @@ type Application struct {
 // Variable is one environment variable. Names differ without regard to case and are passed as spelled; an empty value is
 // passed as empty.
 type Variable struct{ Name, Value string }
+
+// AccessLog is the form in which a host keeps a line about every request of a site.
+type AccessLog string
+
+const (
+	AccessLogOff AccessLog = "off"
+	// AccessLogJSON is one JSON object a line.
+	AccessLogJSON AccessLog = "json"
+	// AccessLogCombined is Apache's combined format.
+	AccessLogCombined AccessLog = "combined"
+	// AccessLogW3C is W3C extended, with the fields of IIS.
+	AccessLogW3C AccessLog = "w3c"
+)
 
 // Profile is the set of variables an application is told its port and surroundings by.
 type Profile string

@@ -42,6 +42,8 @@ func TestValidate(t *testing.T) {
 		"unix socket":       {func(s *Site) { s.Applications[0].Socket, s.Applications[0].Profile = SocketUnix, ProfileGeneric }, nil},
 		"profile":           {func(s *Site) { s.Applications[0].Profile = "node" }, []string{"applications[0].profile"}},
 		"start":             {func(s *Site) { s.Applications[0].Start = "never" }, []string{"applications[0].start"}},
+		"access log":        {func(s *Site) { s.AccessLog = "xml" }, []string{"accessLog"}},
+		"no access log":     {func(s *Site) { s.AccessLog = AccessLogOff }, nil},
 		"half seconds":      {func(s *Site) { s.Applications[0].StartupTimeLimit = &second }, []string{"applications[0].ready.timeout"}},
 		"too long":          {func(s *Site) { s.Applications[0].ShutdownTimeLimit = &hour }, []string{"applications[0].stop.timeout"}},
 		"rapid fails":       {func(s *Site) { s.Applications[0].RapidFailsPerMinute = &many }, []string{"applications[0].rapidFailsPerMinute"}},

@@ -32,6 +32,11 @@ func (s *Site) Validate() Problems {
 	}
 	c.bindings(s.Bindings)
 	c.applications(s.Applications)
+	switch s.AccessLog {
+	case "", AccessLogOff, AccessLogJSON, AccessLogCombined, AccessLogW3C:
+	default:
+		c.add("accessLog", "%q is not known: json, combined, w3c or off", s.AccessLog)
+	}
 	return c.problems
 }
 
