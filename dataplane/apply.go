@@ -116,6 +116,7 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, specs ma
 		s.adopt(r.name, path, a.app)
 	}
 	r.site, r.revision = wanted, revision
+	s.logAccess(r, wanted.AccessLog)
 	if len(gone.apps) == 0 {
 		return nil
 	}

@@ -3,7 +3,9 @@ package dataplane
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 
+	"github.com/ancora-fleet/ancora/dataplane/accesslog"
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/meter"
@@ -23,6 +25,7 @@ var _ interface {
 // observer is told of the requests of one site, whichever application they are for. It stays while the site does.
 type observer struct {
 	meter *meter.Site
+	log   atomic.Pointer[accesslog.Log] // nil: the site asks for none
 }
 
 func newObserver() *observer { return &observer{meter: meter.NewSite()} }
@@ -33,12 +36,18 @@ func (o *observer) Begin() { o.meter.Begin() }
 // End implements forward.Observer.
 func (o *observer) End(x *forward.Exchange) {
 	o.meter.End(x.Status, x.Duration, x.Received, x.Sent, x.Aborted)
+	if l := o.log.Load(); l != nil {
+		e := entryOf(x)
+		l.Add(&e)
+	}
 }
 
 // SiteCounts is what was counted at one site since the worker started.
 type SiteCounts struct {
 	Site string
 	meter.Counts
+	// LogDropped are lines of the access log that the disk was too slow or too full for.
+	LogDropped   uint64
 	Applications []ApplicationCounts
 }
 
@@ -61,6 +70,9 @@ func (s *Server) Counts() []SiteCounts {
 	for _, name := range slices.Sorted(maps.Keys(s.sites)) {
 		r := s.sites[name]
 		counts := SiteCounts{Site: name, Counts: r.observer.meter.Counts()}
+		if l := s.logs[name]; l != nil {
+			counts.LogDropped = l.Dropped()
+		}
 		for _, path := range slices.Sorted(maps.Keys(r.apps)) {
 			counts.Applications = append(counts.Applications, applicationCounts(path, r))
 		}

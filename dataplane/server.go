@@ -84,6 +84,7 @@ type Server struct {
 	policy  Policy
 	desired Desired
 	sites   map[string]*runningSite
+	logs    map[string]*runningLog // of sites that have, or had, one
 	notices map[string]*noticeState
 	orphans []*process.Process // found at the start, not adopted yet
 	first   bool
@@ -91,6 +92,7 @@ type Server struct {
 	healIn  time.Duration
 	apps    sync.WaitGroup
 	closing sync.WaitGroup
+	logging sync.WaitGroup
 
 	wake    chan struct{}
 	subMu   sync.Mutex
@@ -104,7 +106,7 @@ func New(config Config) *Server {
 	}
 	s := &Server{
 		config: config, log: config.Logger, policy: config.Policy, ports: supervise.NewPorts(),
-		sites: map[string]*runningSite{}, notices: map[string]*noticeState{}, first: true, healIn: healFirst,
+		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, notices: map[string]*noticeState{}, first: true, healIn: healFirst,
 		orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{},
 	}
 	s.listeners = newListeners(s)
@@ -160,6 +162,7 @@ func (s *Server) shutdown() error {
 	}
 	s.closing.Wait()
 	s.apps.Wait()
+	s.endLogs()
 	return nil
 }
 

@@ -30,7 +30,7 @@ func counts() []dataplane.SiteCounts {
 	s.End(503, 2*time.Second, 50, 200, true)
 	s.End(404, time.Hour, 50, 200, false)
 	return []dataplane.SiteCounts{{Site: "blog", Counts: meter.NewSite().Counts()}, {
-		Site: "shop", Counts: s.Counts(), Applications: []dataplane.ApplicationCounts{{
+		Site: "shop", Counts: s.Counts(), LogDropped: 8, Applications: []dataplane.ApplicationCounts{{
 			Application: "/api", Connects: 7, Starts: map[meter.Reason]uint64{meter.Failure: 2},
 			Load: app.Load{Queued: 3, QueueFull: 4, QueueTimeout: 5, NoInstance: 6},
 		}},
@@ -116,6 +116,7 @@ func TestMetrics(t *testing.T) {
 		`ancora_requests_aborted_total{site="shop"} 1`,
 		`ancora_received_bytes_total{site="shop"} 200`,
 		`ancora_sent_bytes_total{site="shop"} 1400`,
+		`ancora_access_lines_dropped_total{site="shop"} 8`,
 		`ancora_queue_length{application="/api",site="shop"} 3`,
 		`ancora_rejected_total{application="/api",reason="queue_full",site="shop"} 4`,
 		`ancora_rejected_total{application="/api",reason="queue_timeout",site="shop"} 5`,

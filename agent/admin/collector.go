@@ -13,9 +13,9 @@ import (
 type collector struct {
 	counts func() []dataplane.SiteCounts
 
-	requests, durations, inFlight, aborted, received, sent *prometheus.Desc // of a site
-	queue, rejected, connects, starts                      *prometheus.Desc // of an application
-	build                                                  prometheus.Metric
+	requests, durations, inFlight, aborted, received, sent, dropped *prometheus.Desc // of a site
+	queue, rejected, connects, starts                               *prometheus.Desc // of an application
+	build                                                           prometheus.Metric
 }
 
 func newCollector(counts func() []dataplane.SiteCounts, version string) *collector {
@@ -31,6 +31,7 @@ func newCollector(counts func() []dataplane.SiteCounts, version string) *collect
 		aborted:   desc("requests_aborted_total", "Requests whose client did not get the whole answer.", "site"),
 		received:  desc("received_bytes_total", "Bytes of requests; of HTTP/2 bodies only.", "site"),
 		sent:      desc("sent_bytes_total", "Bytes of answers; of HTTP/2 bodies only.", "site"),
+		dropped:   desc("access_lines_dropped_total", "Lines of the access log that the disk was too slow or too full for.", "site"),
 		queue:     desc("queue_length", "Requests that wait for a place or an instance.", "site", "application"),
 		rejected:  desc("rejected_total", "Requests that reached no instance, by reason.", "site", "application", "reason"),
 		connects:  desc("upstream_connects_total", "Connections to instances that were opened.", "site", "application"),
@@ -42,7 +43,7 @@ func newCollector(counts func() []dataplane.SiteCounts, version string) *collect
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.requests, c.durations, c.inFlight, c.aborted, c.received, c.sent, c.queue, c.rejected, c.connects, c.starts, c.build.Desc(),
+		c.requests, c.durations, c.inFlight, c.aborted, c.received, c.sent, c.dropped, c.queue, c.rejected, c.connects, c.starts, c.build.Desc(),
 	} {
 		to <- d
 	}
@@ -74,6 +75,7 @@ func (c *collector) site(to chan<- prometheus.Metric, s *dataplane.SiteCounts) {
 	to <- counter(c.aborted, s.Aborted, s.Site)
 	to <- counter(c.received, s.Received, s.Site)
 	to <- counter(c.sent, s.Sent, s.Site)
+	to <- counter(c.dropped, s.LogDropped, s.Site)
 }
 
 func (c *collector) application(to chan<- prometheus.Metric, site string, a *dataplane.ApplicationCounts) {

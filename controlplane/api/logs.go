@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/ancora-fleet/ancora/controlplane/selector"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	controlv1 "github.com/ancora-fleet/ancora/proto/ancora/control/v1"
@@ -37,6 +39,9 @@ func validQuery(request *controlv1.StreamLogsRequest) site.Problems {
 		if _, known := typesv1.LogStream_name[int32(stream)]; !known || stream == typesv1.LogStream_LOG_STREAM_UNSPECIFIED {
 			problems = append(problems, problem("query.streams", "%s is not known", stream)...)
 		}
+	}
+	if slices.Contains(query.GetStreams(), typesv1.LogStream_LOG_STREAM_ACCESS) && (query.GetApplication() != "" || query.GetInstance() != 0 || query.GetPrevious() != 0) {
+		problems = append(problems, problem("query.streams", "the access log is the whole site's: it has no application, instance or previous run")...)
 	}
 	if n := len(query.GetCursors()); n > maxCursors {
 		problems = append(problems, problem("query.cursors", "are %d, more than %d", n, maxCursors)...)

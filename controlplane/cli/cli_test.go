@@ -46,7 +46,7 @@ func TestUsage(t *testing.T) {
 		{"get sites a b", "accepts at most 1 arg(s), received 2"},
 		{"logs", "accepts 1 arg(s), received 0"},
 		{"logs shop -f --previous", "-f has no meaning"},
-		{"logs shop --stream sterr", `--stream "sterr": stdout, stderr or event`},
+		{"logs shop --stream sterr", `--stream "sterr": stdout, stderr, event or access`},
 		{"logs shop --hosts role=", "no controller is named"},
 		{"logs shop --hosts =", "--hosts: "},
 		{"apply", "-f is missing"},

@@ -37,6 +37,7 @@ func (p *program) logsCommand() *cobra.Command {
 		Example: `  ancora logs shop -f
   ancora logs shop --since 15m --host web2 --stream stderr
   ancora logs shop --stream event --tail 20
+  ancora logs shop --stream access -f        # a line for each request, where the site asks for them (accessLog)
   ancora logs shop --previous                # what the last run that ended had to say`,
 		Args: o.arguments, ValidArgsFunction: one(p.completeSites),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.logs(cmd.Context(), args[0], &o) },
@@ -49,7 +50,7 @@ func (p *program) logsCommand() *cobra.Command {
 	f.StringVar(&o.host, "host", "", "only this host")
 	f.StringVar(&o.application, "application", "", "only the application at this `path`")
 	f.Uint32Var(&o.instance, "instance", 0, "only this instance of the application")
-	f.StringSliceVar(&o.streams, "stream", nil, "stdout, stderr or event (what the agent saw happen); default stdout and stderr")
+	f.StringSliceVar(&o.streams, "stream", nil, "stdout, stderr, event (what the agent saw happen) or access (of the whole site); default stdout and stderr")
 	f.Uint32Var(&o.previous, "previous", 0, "only the last `n` runs that have ended; alone: the last one")
 	f.Lookup("previous").NoOptDefVal = "1"
 	f.BoolVar(&o.timestamps, "timestamps", false, "begin lines with the time of their capture")
@@ -78,7 +79,7 @@ func (o *logOptions) request(site string, now time.Time) (*controlv1.StreamLogsR
 	for _, name := range o.streams {
 		value, known := typesv1.LogStream_value["LOG_STREAM_"+strings.ToUpper(name)]
 		if !known || value == 0 {
-			return nil, usagef("--stream %q: stdout, stderr or event", name)
+			return nil, usagef("--stream %q: stdout, stderr, event or access", name)
 		}
 		q.Streams = append(q.Streams, typesv1.LogStream(value))
 	}

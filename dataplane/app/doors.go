@@ -154,7 +154,13 @@ type NotFound struct{}
 
 func (NotFound) Serve(_ *forward.Request, w forward.ResponseWriter) { send(w, page.NotFound(), 0) }
 
+// detailer takes what stands behind the point of a page's code, for those who log it.
+type detailer interface{ Substatus(n int) }
+
 func send(w forward.ResponseWriter, p page.Page, retryAfter int) {
+	if d, ok := w.(detailer); ok && p.Substatus != 0 {
+		d.Substatus(p.Substatus)
+	}
 	fields := []forward.Field{field("Content-Type", page.ContentType), field("Cache-Control", "no-store")}
 	if retryAfter > 0 {
 		fields = append(fields, field("Retry-After", strconv.Itoa(retryAfter)))

@@ -152,6 +152,7 @@ type h2Writer struct {
 	status  int
 	left    int64
 	sent    int64
+	detail  int // substatus
 	aborted bool
 }
 

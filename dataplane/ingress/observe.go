@@ -39,7 +39,7 @@ func (t *turn) observed(err error) {
 		return
 	}
 	x := forward.Exchange{
-		Request: &t.req, Protocol: "HTTP/1.1", Conn: t.c, Status: t.out.status,
+		Request: &t.req, Protocol: "HTTP/1.1", Conn: t.c, Status: t.out.status, Substatus: t.out.detail,
 		Received: int64(t.seen.head) + t.body.got, Sent: t.out.sent, Payload: t.out.payload, Aborted: err != nil,
 	}
 	if t.head.Minor == 0 {
@@ -62,10 +62,16 @@ func (s *sight) endH2(r *forward.Request, hr *http.Request, body *h2Body, out *h
 	}
 	local, _ := hr.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	s.end(forward.Exchange{
-		Request: r, Protocol: "HTTP/2", Conn: h2Local{local}, Status: status,
+		Request: r, Protocol: "HTTP/2", Conn: h2Local{local}, Status: status, Substatus: out.detail,
 		Received: body.got, Sent: out.sent, Payload: out.sent, Aborted: out.aborted || hr.Context().Err() != nil,
 	})
 }
+
+// Substatus takes what the page of an answer says behind the point, as in 502.5.
+func (w *writer) Substatus(n int) { w.detail = n }
+
+// Substatus does the same.
+func (o *h2Writer) Substatus(n int) { o.detail = n }
 
 type h2Local struct{ net.Addr }
 

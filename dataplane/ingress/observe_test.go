@@ -15,7 +15,7 @@ import (
 // seen is what an observer keeps of a request.
 type seen struct {
 	Method, Path, Protocol  string
-	Status                  int
+	Status, Substatus       int
 	Received, Sent, Payload int64
 	Aborted                 bool
 }
@@ -39,7 +39,7 @@ func (w *watched) End(x *forward.Exchange) {
 		x.Status = -1
 	}
 	w.local <- x.Conn.Local()
-	w.ended <- seen{string(x.Request.Method), string(x.Request.Path), x.Protocol, x.Status, x.Received, x.Sent, x.Payload, x.Aborted}
+	w.ended <- seen{string(x.Request.Method), string(x.Request.Path), x.Protocol, x.Status, x.Substatus, x.Received, x.Sent, x.Payload, x.Aborted}
 }
 
 // next gives what was told of one request, and checks that its beginning was told before.
@@ -75,6 +75,10 @@ func TestObserver(t *testing.T) {
 		}), seen{Method: "POST", Path: "/", Protocol: "HTTP/1.1", Status: 200, Received: -10, Payload: 20<<10 + 1}},
 		{"no answer", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", answer(func(*forward.Request, forward.ResponseWriter) {}),
 			seen{Method: "GET", Path: "/", Protocol: "HTTP/1.1", Status: 500}},
+		{"page", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", answer(func(_ *forward.Request, w forward.ResponseWriter) {
+			w.(interface{ Substatus(int) }).Substatus(5)
+			w.Head(502, nil, 0)
+		}), seen{Method: "GET", Path: "/", Protocol: "HTTP/1.1", Status: 502, Substatus: 5}},
 		{"abort", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", answer(func(_ *forward.Request, w forward.ResponseWriter) { w.Abort(io.EOF) }),
 			seen{Method: "GET", Path: "/", Protocol: "HTTP/1.1", Aborted: true}},
 		{"cut", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", answer(func(_ *forward.Request, w forward.ResponseWriter) {

@@ -19,6 +19,7 @@ type writer struct {
 
 	sent    int64 // bytes of the answer that were passed to the socket
 	payload int64 // bytes of its body
+	detail  int   // substatus
 	headed  bool  // the method is HEAD: the answer has no body, whatever its fields say
 	bodied  bool  // a body follows the head
 	chunked bool  // ... in chunks
@@ -58,7 +59,7 @@ func (w *writer) reset(t *turn) {
 	}
 	w.t, w.buf, w.phrase, w.state = t, buf, nil, blank
 	w.close, w.aborted, w.cut, w.asked = false, false, false, false
-	w.sent, w.payload = 0, 0
+	w.sent, w.payload, w.detail = 0, 0, 0
 	w.headed = t != nil && string(t.head.Method) == "HEAD"
 }
 

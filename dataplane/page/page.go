@@ -11,7 +11,9 @@ import (
 // Page is one answer.
 type Page struct {
 	Status int
-	Body   []byte
+	// Substatus is what stands behind the point of the code; 0: nothing.
+	Substatus int
+	Body      []byte
 }
 
 // ContentType of every page.
@@ -79,5 +81,9 @@ func build(status int, code, title, text, detail string) Page {
 		b.WriteString("<pre>" + html.EscapeString(detail) + "</pre>")
 	}
 	b.WriteString("</body></html>\n")
-	return Page{status, []byte(b.String())}
+	page := Page{Status: status, Body: []byte(b.String())}
+	if _, sub, ok := strings.Cut(code, "."); ok {
+		page.Substatus, _ = strconv.Atoi(sub) // codes are ours
+	}
+	return page
 }

@@ -32,6 +32,9 @@ func Format(s *site.Site) []byte {
 			w.line(2, "hostnames: %s", quoteAll(b.Hostnames))
 		}
 	}
+	if s.AccessLog != "" {
+		w.line(0, "accessLog: %s", quote(string(s.AccessLog)))
+	}
 	w.line(0, "applications:")
 	for i := range s.Applications {
 		w.application(&s.Applications[i])

@@ -18,9 +18,9 @@ func (r *reader) site(n ast.Node) *site.Site {
 		r.wrong(n, "", "%s is no mapping of fields", describe(n))
 		return s
 	}
-	var version, kind string
+	var version, kind, access string
 	r.fields(n, "", map[string]field{
-		"apiVersion": r.text(&version), "kind": r.text(&kind), "name": r.text(&s.Name),
+		"apiVersion": r.text(&version), "kind": r.text(&kind), "name": r.text(&s.Name), "accessLog": r.text(&access),
 		"labels": func(n ast.Node, path string) { s.Labels = r.labels(n, path) },
 		"placement": func(n ast.Node, path string) {
 			r.fields(n, path, map[string]field{"hosts": r.text(&s.Placement.Hosts)})
@@ -32,6 +32,7 @@ func (r *reader) site(n ast.Node) *site.Site {
 			r.list(n, path, func(n ast.Node, path string) { s.Applications = append(s.Applications, r.application(n, path)) })
 		},
 	}, "rollout")
+	s.AccessLog = site.AccessLog(access)
 	at := placeOf(n)
 	r.header(at, "apiVersion", version, APIVersion)
 	r.header(at, "kind", kind, Kind)

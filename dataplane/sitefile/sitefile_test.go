@@ -266,3 +266,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The access log is a word of the site; the one that YAML 1.1 takes for a boolean is one too.
+func TestAccessLog(t *testing.T) {
+	const file = "apiVersion: ancora/v1\nkind: Site\nname: a\nplacement: {hosts: all}\nbindings: [{listener: http}]\napplications: [{root: /srv/a}]\n"
+	for text, want := range map[string]site.AccessLog{
+		"": "", "accessLog: json\n": site.AccessLogJSON, "accessLog: combined\n": site.AccessLogCombined,
+		"accessLog: w3c\n": site.AccessLogW3C, "accessLog: off\n": site.AccessLogOff, "accessLog: \"off\"\n": site.AccessLogOff,
+	} {
+		sites, err := Parse("f", []byte(file+text))
+		if err != nil || sites[0].AccessLog != want {
+			t.Errorf("%q: %v %v", text, sites, err)
+			continue
+		}
+		again, err := Parse("f", Format(sites[0]))
+		if err != nil || again[0].AccessLog != want {
+			t.Errorf("%q: formatted %v %v", text, again, err)
+		}
+	}
+	if _, err := Parse("f", []byte(file+"accessLog: xml\n")); err == nil || !strings.Contains(err.Error(), `f:7:1: accessLog: "xml" is not known: json, combined, w3c or off`) {
+		t.Errorf("%v", err)
+	}
+}

@@ -28,6 +28,10 @@ func Site(m *typesv1.Site) (*site.Site, error) {
 	if t := m.GetCreateTime(); t != nil {
 		s.CreateTime = t.AsTime()
 	}
+	var err error
+	if s.AccessLog, err = accessLog(m.GetAccessLog()); err != nil {
+		return nil, err
+	}
 	for _, b := range m.GetBindings() {
 		s.Bindings = append(s.Bindings, site.Binding{Listener: b.GetListener(), Hostnames: b.GetHostnames()})
 	}
@@ -39,6 +43,36 @@ func Site(m *typesv1.Site) (*site.Site, error) {
 		s.Applications = append(s.Applications, application)
 	}
 	return s, nil
+}
+
+func accessLog(m typesv1.AccessLog) (site.AccessLog, error) {
+	switch m {
+	case typesv1.AccessLog_ACCESS_LOG_UNSPECIFIED:
+		return "", nil
+	case typesv1.AccessLog_ACCESS_LOG_OFF:
+		return site.AccessLogOff, nil
+	case typesv1.AccessLog_ACCESS_LOG_JSON:
+		return site.AccessLogJSON, nil
+	case typesv1.AccessLog_ACCESS_LOG_COMBINED:
+		return site.AccessLogCombined, nil
+	case typesv1.AccessLog_ACCESS_LOG_W3C:
+		return site.AccessLogW3C, nil
+	}
+	return "", fmt.Errorf("access_log %d is not known to this version", m)
+}
+
+func accessLogMessage(a site.AccessLog) typesv1.AccessLog {
+	switch a {
+	case site.AccessLogOff:
+		return typesv1.AccessLog_ACCESS_LOG_OFF
+	case site.AccessLogJSON:
+		return typesv1.AccessLog_ACCESS_LOG_JSON
+	case site.AccessLogCombined:
+		return typesv1.AccessLog_ACCESS_LOG_COMBINED
+	case site.AccessLogW3C:
+		return typesv1.AccessLog_ACCESS_LOG_W3C
+	}
+	return typesv1.AccessLog_ACCESS_LOG_UNSPECIFIED
 }
 
 func application(m *typesv1.Application) (site.Application, error) {
@@ -93,7 +127,7 @@ func application(m *typesv1.Application) (site.Application, error) {
 // SiteMessage gives the message of a model.
 func SiteMessage(s *site.Site) *typesv1.Site {
 	m := &typesv1.Site{
-		Name: s.Name, Labels: s.Labels, Revision: s.Revision,
+		Name: s.Name, Labels: s.Labels, Revision: s.Revision, AccessLog: accessLogMessage(s.AccessLog),
 		Placement: &typesv1.Placement{Hosts: &typesv1.Selector{Expression: s.Placement.Hosts}},
 	}
 	if !s.CreateTime.IsZero() {

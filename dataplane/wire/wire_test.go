@@ -20,7 +20,7 @@ func full() *site.Site {
 	return &site.Site{
 		Name: "shop", Labels: map[string]string{"team": "web", "env": "prod"}, Placement: site.Placement{Hosts: "role=web"},
 		Bindings:   []site.Binding{{Listener: "http", Hostnames: []string{"shop.example.com"}}},
-		CreateTime: time.Unix(1000, 5).UTC(), Revision: 7,
+		CreateTime: time.Unix(1000, 5).UTC(), Revision: 7, AccessLog: site.AccessLogW3C,
 		Applications: []site.Application{{
 			Path: "/", Root: "/srv/shop", User: "shop", Profile: site.ProfileGeneric, Socket: site.SocketUnix, Command: []string{"./api", "--x"},
 			Env: []site.Variable{{Name: "A", Value: ""}}, Start: site.StartAlways, StartupTimeLimit: &limit,
@@ -62,10 +62,11 @@ func TestDocumentIsTheSameForTheSameSite(t *testing.T) {
 func TestUnknownIsRefusedAtAnyDepth(t *testing.T) {
 	unknown := protowire.AppendVarint(protowire.AppendTag(nil, 1000, protowire.VarintType), 1)
 	for name, change := range map[string]func(*typesv1.Site){
-		"site":      func(m *typesv1.Site) { m.ProtoReflect().SetUnknown(unknown) },
-		"placement": func(m *typesv1.Site) { m.GetPlacement().GetHosts().ProtoReflect().SetUnknown(unknown) },
-		"variable":  func(m *typesv1.Site) { m.Applications[0].Process.Env[0].ProtoReflect().SetUnknown(unknown) },
-		"enum":      func(m *typesv1.Site) { m.Applications[0].Profile = 99 },
+		"site":       func(m *typesv1.Site) { m.ProtoReflect().SetUnknown(unknown) },
+		"placement":  func(m *typesv1.Site) { m.GetPlacement().GetHosts().ProtoReflect().SetUnknown(unknown) },
+		"variable":   func(m *typesv1.Site) { m.Applications[0].Process.Env[0].ProtoReflect().SetUnknown(unknown) },
+		"access log": func(m *typesv1.Site) { m.AccessLog = 99 },
+		"enum":       func(m *typesv1.Site) { m.Applications[0].Profile = 99 },
 	} {
 		m := SiteMessage(full())
 		change(m)

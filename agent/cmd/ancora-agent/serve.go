@@ -274,13 +274,14 @@ func (s *serving) ready(shot dataplane.Snapshot) error {
 	return err
 }
 
-// follow prints what the applications print, from now on.
+// follow prints what the applications print, from now on, and the access log of sites that ask for one.
 func (s *serving) follow(ctx context.Context, kept *journal.Journal) error {
 	var g run.Group
 	for _, w := range s.sites {
 		ctx, cancel := context.WithCancel(ctx)
 		g.Add(func() error {
-			for e, err := range kept.Read(ctx, journal.Query{Site: w.Name, Since: time.Now(), Follow: true}) {
+			streams := []journal.Stream{journal.Stdout, journal.Stderr, journal.AccessStream}
+			for e, err := range kept.Read(ctx, journal.Query{Site: w.Name, Streams: streams, Since: time.Now(), Follow: true}) {
 				if err != nil {
 					<-ctx.Done()
 					return nil

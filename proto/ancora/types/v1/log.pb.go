@@ -31,6 +31,8 @@ const (
 	LogStream_LOG_STREAM_STDERR      LogStream = 2
 	// What the agent saw happen to the application: starts, exits, failures, with the ids of ANCM's events.
 	LogStream_LOG_STREAM_EVENT LogStream = 3
+	// The access log of the site: its lines belong to no application, and to the run of the log itself.
+	LogStream_LOG_STREAM_ACCESS LogStream = 4
 )
 
 // Enum value maps for LogStream.
@@ -40,12 +42,14 @@ var (
 		1: "LOG_STREAM_STDOUT",
 		2: "LOG_STREAM_STDERR",
 		3: "LOG_STREAM_EVENT",
+		4: "LOG_STREAM_ACCESS",
 	}
 	LogStream_value = map[string]int32{
 		"LOG_STREAM_UNSPECIFIED": 0,
 		"LOG_STREAM_STDOUT":      1,
 		"LOG_STREAM_STDERR":      2,
 		"LOG_STREAM_EVENT":       3,
+		"LOG_STREAM_ACCESS":      4,
 	}
 )
 
@@ -81,7 +85,7 @@ type LogQuery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	Site string `protobuf:"bytes,1,opt,name=site,proto3" json:"site,omitempty"`
-	// Unset: all applications of the site.
+	// Unset: all applications of the site. With one, or an instance, or previous, there is no access log.
 	Application string `protobuf:"bytes,2,opt,name=application,proto3" json:"application,omitempty"`
 	// 0: all instances.
 	Instance uint32 `protobuf:"varint,3,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -198,8 +202,9 @@ func (x *LogQuery) GetCursors() []string {
 type LogBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Set by the controller from the certificate of the session; an agent leaves it empty.
-	Host        string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
-	Site        string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// Empty for the access log, which belongs to the site.
 	Application string `protobuf:"bytes,3,opt,name=application,proto3" json:"application,omitempty"`
 	Instance    uint32 `protobuf:"varint,4,opt,name=instance,proto3" json:"instance,omitempty"`
 	Run         uint64 `protobuf:"varint,5,opt,name=run,proto3" json:"run,omitempty"`
@@ -485,12 +490,13 @@ const file_ancora_types_v1_log_proto_rawDesc = "" +
 	"\x06stream\x18\x02 \x01(\x0e2\x1a.ancora.types.v1.LogStreamR\x06stream\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
 	"\x04line\x18\x04 \x01(\fR\x04line\x12\x16\n" +
-	"\x06cursor\x18\x05 \x01(\tR\x06cursor*k\n" +
+	"\x06cursor\x18\x05 \x01(\tR\x06cursor*\x82\x01\n" +
 	"\tLogStream\x12\x1a\n" +
 	"\x16LOG_STREAM_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11LOG_STREAM_STDOUT\x10\x01\x12\x15\n" +
 	"\x11LOG_STREAM_STDERR\x10\x02\x12\x14\n" +
-	"\x10LOG_STREAM_EVENT\x10\x03B>Z<github.com/ancora-fleet/ancora/proto/ancora/types/v1;typesv1b\x06proto3"
+	"\x10LOG_STREAM_EVENT\x10\x03\x12\x15\n" +
+	"\x11LOG_STREAM_ACCESS\x10\x04B>Z<github.com/ancora-fleet/ancora/proto/ancora/types/v1;typesv1b\x06proto3"
 
 var (
 	file_ancora_types_v1_log_proto_rawDescOnce sync.Once

@@ -23,6 +23,65 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// AccessLog is the form in which a host keeps a line about every request of a site.
+type AccessLog int32
+
+const (
+	AccessLog_ACCESS_LOG_UNSPECIFIED AccessLog = 0
+	AccessLog_ACCESS_LOG_OFF         AccessLog = 1
+	// One JSON object a line.
+	AccessLog_ACCESS_LOG_JSON AccessLog = 2
+	// Apache's combined format.
+	AccessLog_ACCESS_LOG_COMBINED AccessLog = 3
+	// W3C extended, with the fields of IIS.
+	AccessLog_ACCESS_LOG_W3C AccessLog = 4
+)
+
+// Enum value maps for AccessLog.
+var (
+	AccessLog_name = map[int32]string{
+		0: "ACCESS_LOG_UNSPECIFIED",
+		1: "ACCESS_LOG_OFF",
+		2: "ACCESS_LOG_JSON",
+		3: "ACCESS_LOG_COMBINED",
+		4: "ACCESS_LOG_W3C",
+	}
+	AccessLog_value = map[string]int32{
+		"ACCESS_LOG_UNSPECIFIED": 0,
+		"ACCESS_LOG_OFF":         1,
+		"ACCESS_LOG_JSON":        2,
+		"ACCESS_LOG_COMBINED":    3,
+		"ACCESS_LOG_W3C":         4,
+	}
+)
+
+func (x AccessLog) Enum() *AccessLog {
+	p := new(AccessLog)
+	*p = x
+	return p
+}
+
+func (x AccessLog) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccessLog) Descriptor() protoreflect.EnumDescriptor {
+	return file_ancora_types_v1_site_proto_enumTypes[0].Descriptor()
+}
+
+func (AccessLog) Type() protoreflect.EnumType {
+	return &file_ancora_types_v1_site_proto_enumTypes[0]
+}
+
+func (x AccessLog) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccessLog.Descriptor instead.
+func (AccessLog) EnumDescriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{0}
+}
+
 // Profile is the set of variables an application is told its port and surroundings by.
 type Profile int32
 
@@ -60,11 +119,11 @@ func (x Profile) String() string {
 }
 
 func (Profile) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[0].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[1].Descriptor()
 }
 
 func (Profile) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[0]
+	return &file_ancora_types_v1_site_proto_enumTypes[1]
 }
 
 func (x Profile) Number() protoreflect.EnumNumber {
@@ -73,7 +132,7 @@ func (x Profile) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Profile.Descriptor instead.
 func (Profile) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{0}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{1}
 }
 
 // Socket is what an instance is told to listen on.
@@ -112,11 +171,11 @@ func (x Socket) String() string {
 }
 
 func (Socket) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[1].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[2].Descriptor()
 }
 
 func (Socket) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[1]
+	return &file_ancora_types_v1_site_proto_enumTypes[2]
 }
 
 func (x Socket) Number() protoreflect.EnumNumber {
@@ -125,7 +184,7 @@ func (x Socket) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Socket.Descriptor instead.
 func (Socket) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{1}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{2}
 }
 
 type StartMode int32
@@ -161,11 +220,11 @@ func (x StartMode) String() string {
 }
 
 func (StartMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[2].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[3].Descriptor()
 }
 
 func (StartMode) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[2]
+	return &file_ancora_types_v1_site_proto_enumTypes[3]
 }
 
 func (x StartMode) Number() protoreflect.EnumNumber {
@@ -174,7 +233,7 @@ func (x StartMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StartMode.Descriptor instead.
 func (StartMode) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{2}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{3}
 }
 
 // Site is what an operator configures: where it runs, where it is reached, and which applications it has.
@@ -193,6 +252,8 @@ type Site struct {
 	Bindings []*Binding `protobuf:"bytes,4,rep,name=bindings,proto3" json:"bindings,omitempty"`
 	// At least one; paths are unique without regard to case.
 	Applications []*Application `protobuf:"bytes,5,rep,name=applications,proto3" json:"applications,omitempty"`
+	// UNSPECIFIED is OFF.
+	AccessLog AccessLog `protobuf:"varint,6,opt,name=access_log,json=accessLog,proto3,enum=ancora.types.v1.AccessLog" json:"access_log,omitempty"`
 	// When the site was first stored. Set once by the controller, never changed by an update and carried in the document:
 	// of two sites that claim one hostname and path the older one keeps it.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -269,6 +330,13 @@ func (x *Site) GetApplications() []*Application {
 		return x.Applications
 	}
 	return nil
+}
+
+func (x *Site) GetAccessLog() AccessLog {
+	if x != nil {
+		return x.AccessLog
+	}
+	return AccessLog_ACCESS_LOG_UNSPECIFIED
 }
 
 func (x *Site) GetCreateTime() *timestamppb.Timestamp {
@@ -831,13 +899,15 @@ var File_ancora_types_v1_site_proto protoreflect.FileDescriptor
 
 const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\n" +
-	"\x1aancora/types/v1/site.proto\x12\x0fancora.types.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x03\n" +
+	"\x1aancora/types/v1/site.proto\x12\x0fancora.types.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x04\n" +
 	"\x04Site\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\x06labels\x18\x02 \x03(\v2!.ancora.types.v1.Site.LabelsEntryR\x06labels\x128\n" +
 	"\tplacement\x18\x03 \x01(\v2\x1a.ancora.types.v1.PlacementR\tplacement\x124\n" +
 	"\bbindings\x18\x04 \x03(\v2\x18.ancora.types.v1.BindingR\bbindings\x12@\n" +
-	"\fapplications\x18\x05 \x03(\v2\x1c.ancora.types.v1.ApplicationR\fapplications\x12;\n" +
+	"\fapplications\x18\x05 \x03(\v2\x1c.ancora.types.v1.ApplicationR\fapplications\x129\n" +
+	"\n" +
+	"access_log\x18\x06 \x01(\x0e2\x1a.ancora.types.v1.AccessLogR\taccessLog\x12;\n" +
 	"\vcreate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x1a\n" +
 	"\brevision\x18\x11 \x01(\x03R\brevision\x12\x12\n" +
@@ -887,7 +957,13 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\rqueue_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\fqueueTimeoutB\a\n" +
 	"\x05_bodyB\x0e\n" +
 	"\f_concurrencyB\b\n" +
-	"\x06_queue*O\n" +
+	"\x06_queue*}\n" +
+	"\tAccessLog\x12\x1a\n" +
+	"\x16ACCESS_LOG_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eACCESS_LOG_OFF\x10\x01\x12\x13\n" +
+	"\x0fACCESS_LOG_JSON\x10\x02\x12\x17\n" +
+	"\x13ACCESS_LOG_COMBINED\x10\x03\x12\x12\n" +
+	"\x0eACCESS_LOG_W3C\x10\x04*O\n" +
 	"\aProfile\x12\x17\n" +
 	"\x13PROFILE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PROFILE_ASPNETCORE\x10\x01\x12\x13\n" +
@@ -914,49 +990,51 @@ func file_ancora_types_v1_site_proto_rawDescGZIP() []byte {
 	return file_ancora_types_v1_site_proto_rawDescData
 }
 
-var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_ancora_types_v1_site_proto_goTypes = []any{
-	(Profile)(0),                  // 0: ancora.types.v1.Profile
-	(Socket)(0),                   // 1: ancora.types.v1.Socket
-	(StartMode)(0),                // 2: ancora.types.v1.StartMode
-	(*Site)(nil),                  // 3: ancora.types.v1.Site
-	(*Placement)(nil),             // 4: ancora.types.v1.Placement
-	(*Selector)(nil),              // 5: ancora.types.v1.Selector
-	(*Binding)(nil),               // 6: ancora.types.v1.Binding
-	(*Application)(nil),           // 7: ancora.types.v1.Application
-	(*ProcessSpec)(nil),           // 8: ancora.types.v1.ProcessSpec
-	(*EnvironmentVariable)(nil),   // 9: ancora.types.v1.EnvironmentVariable
-	(*ForwardSpec)(nil),           // 10: ancora.types.v1.ForwardSpec
-	(*LimitSpec)(nil),             // 11: ancora.types.v1.LimitSpec
-	nil,                           // 12: ancora.types.v1.Site.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(AccessLog)(0),                // 0: ancora.types.v1.AccessLog
+	(Profile)(0),                  // 1: ancora.types.v1.Profile
+	(Socket)(0),                   // 2: ancora.types.v1.Socket
+	(StartMode)(0),                // 3: ancora.types.v1.StartMode
+	(*Site)(nil),                  // 4: ancora.types.v1.Site
+	(*Placement)(nil),             // 5: ancora.types.v1.Placement
+	(*Selector)(nil),              // 6: ancora.types.v1.Selector
+	(*Binding)(nil),               // 7: ancora.types.v1.Binding
+	(*Application)(nil),           // 8: ancora.types.v1.Application
+	(*ProcessSpec)(nil),           // 9: ancora.types.v1.ProcessSpec
+	(*EnvironmentVariable)(nil),   // 10: ancora.types.v1.EnvironmentVariable
+	(*ForwardSpec)(nil),           // 11: ancora.types.v1.ForwardSpec
+	(*LimitSpec)(nil),             // 12: ancora.types.v1.LimitSpec
+	nil,                           // 13: ancora.types.v1.Site.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_ancora_types_v1_site_proto_depIdxs = []int32{
-	12, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
-	4,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
-	6,  // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
-	7,  // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
-	13, // 4: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
-	13, // 5: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 6: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
-	0,  // 7: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
-	8,  // 8: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
-	10, // 9: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
-	11, // 10: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
-	9,  // 11: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
-	2,  // 12: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
-	14, // 13: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
-	14, // 14: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
-	1,  // 15: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
-	14, // 16: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	14, // 17: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	13, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
+	5,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
+	7,  // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
+	8,  // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
+	0,  // 4: ancora.types.v1.Site.access_log:type_name -> ancora.types.v1.AccessLog
+	14, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
+	14, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
+	6,  // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
+	1,  // 8: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
+	9,  // 9: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
+	11, // 10: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
+	12, // 11: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
+	10, // 12: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
+	3,  // 13: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
+	15, // 14: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
+	15, // 15: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
+	2,  // 16: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
+	15, // 17: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	15, // 18: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }
@@ -972,7 +1050,7 @@ func file_ancora_types_v1_site_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_site_proto_rawDesc), len(file_ancora_types_v1_site_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
