@@ -149,6 +149,10 @@ func (l *Listener) retireWorkers() {
 	}
 }
 
+// unsentMost is how many bytes of an answer may wait in the kernel that the client's window has no room for. Without it a
+// client that reads nothing holds megabytes that are nobody's account, and looks like one that has its answer.
+const unsentMost = 128 << 10
+
 // inherit sets what accepted sockets inherit, so that it costs nothing per connection: no delay of small segments, probes
 // of peers that are silent, and an end of those that acknowledge nothing. A socket for multipath TCP, which net.Listen makes
 // unless told otherwise, does not know all of it.
@@ -168,6 +172,7 @@ func (l *Listener) inherit() {
 				{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 				{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, probeAfter}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, probeAfter},
 				{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit.Milliseconds())},
+				{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentMost},
 			} {
 				err = errors.Join(err, unix.SetsockoptInt(int(fd), o[0], o[1], o[2]))
 			}
