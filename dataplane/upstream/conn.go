@@ -23,6 +23,7 @@ type Conn struct {
 
 	up        *Upstream
 	sock      *socket.Conn
+	buffers   *socket.Pool
 	idleAt    time.Duration // by the clock of up
 	idleLimit time.Duration
 
@@ -73,7 +74,7 @@ const (
 )
 
 func newConn(u *Upstream, nc net.Conn) *Conn {
-	return &Conn{up: u, sock: socket.New(nc)}
+	return &Conn{up: u, sock: socket.New(nc), buffers: u.buffers}
 }
 
 func (c *Conn) begin(ctx context.Context, timeout time.Duration, reused bool) {
@@ -243,11 +244,11 @@ func (c *Conn) more() error {
 		p := c.first
 		c.first = nil
 		c.release()
-		c.buf, n, c.sendErr, err = c.sock.SendReceive(p, c.up.buffers)
+		c.buf, n, c.sendErr, err = c.sock.SendReceive(p, c.buffers)
 		c.w = n
 	} else if c.r == c.w {
 		c.release()
-		c.buf, n, err = c.sock.Receive(c.up.buffers)
+		c.buf, n, err = c.sock.Receive(c.buffers)
 		c.w = n
 	} else {
 		n, err = c.sock.Read(c.room())
@@ -274,7 +275,7 @@ func (c *Conn) room() []byte {
 		c.wide = make([]byte, h1.MaxHead+bufferSize)
 		c.w = copy(c.wide, (*c.buf)[c.r:c.w])
 		c.r = 0
-		c.up.buffers.Put(c.buf)
+		c.buffers.Put(c.buf)
 		c.buf = nil
 	}
 	return c.wide[c.w:]
@@ -282,7 +283,7 @@ func (c *Conn) room() []byte {
 
 func (c *Conn) release() {
 	if c.buf != nil {
-		c.up.buffers.Put(c.buf)
+		c.buffers.Put(c.buf)
 	}
 	c.buf, c.wide, c.r, c.w = nil, nil, 0, 0
 }
@@ -293,11 +294,11 @@ func (c *Conn) Pause() { c.paused.Add(1) }
 // Resume lets it run again, from zero.
 func (c *Conn) Resume() { c.paused.Add(-1) }
 
-// Borrow lends a buffer of 32 KiB, to be given back with Return.
-func (c *Conn) Borrow() *[]byte { return c.up.buffers.Get() }
+// Borrow lends a buffer of 32 KiB, or of 8 KiB where there are many connections, to be given back with Return.
+func (c *Conn) Borrow() *[]byte { return c.buffers.Get() }
 
 // Return takes it back.
-func (c *Conn) Return(b *[]byte) { c.up.buffers.Put(b) }
+func (c *Conn) Return(b *[]byte) { c.buffers.Put(b) }
 
 // End ends the exchange. The connection is kept for another one if the request was sent whole and the answer ended
 // where its framing says, with nothing behind it and no wish to close.

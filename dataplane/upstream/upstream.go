@@ -51,6 +51,13 @@ const fresh = 5 * time.Millisecond
 // bufferSize is what is read at once from an instance.
 const bufferSize = 32 << 10
 
+// Where there are many connections, clients that take their time hold many buffers: those that are opened beyond wideMost
+// read less at once. Bodies cost more system calls there, everything else fits.
+const (
+	wideMost   = 256
+	narrowSize = 8 << 10
+)
+
 // Upstream is the connections to one instance.
 type Upstream struct {
 	network string
@@ -59,6 +66,7 @@ type Upstream struct {
 	idle    time.Duration
 	place   Place
 	buffers *socket.Pool
+	narrow  *socket.Pool
 	opened  func()
 
 	mu     sync.Mutex
@@ -93,6 +101,7 @@ func New(network, address string, opt Options) *Upstream {
 		idle:    opt.Idle,
 		place:   opt.Place,
 		buffers: socket.NewPool(bufferSize),
+		narrow:  socket.NewPool(narrowSize),
 		opened:  opt.Connected,
 		all:     make(map[*Conn]struct{}),
 		wake:    make(chan struct{}, 1),
@@ -131,6 +140,9 @@ func (u *Upstream) Open(ctx context.Context, timeout time.Duration, anew bool) (
 		u.mu.Unlock()
 		nc.Close()
 		return nil, ErrClosed
+	}
+	if len(u.all) >= wideMost {
+		c.buffers = u.narrow
 	}
 	u.all[c] = struct{}{}
 	if !u.swept {
