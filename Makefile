@@ -4,6 +4,7 @@
 BUF_VERSION         := v1.75.0
 GRPC_GEN_VERSION    := v1.6.2
 STATICCHECK_VERSION := v0.8.2
+H2SPEC_VERSION      := v2.2.1+incompatible
 
 export CGO_ENABLED ?= 0
 TOOLS   := $(CURDIR)/.bin
@@ -14,7 +15,7 @@ FUZZTIME ?= 10s
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 .PHONY: build
 build: ## build both programs into bin/
@@ -31,6 +32,10 @@ $(TOOLS)/protoc-gen-go-grpc-$(GRPC_GEN_VERSION):
 $(TOOLS)/staticcheck-$(STATICCHECK_VERSION):
 	GOBIN=$(TOOLS) go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	@mv $(TOOLS)/staticcheck $@ && ln -sf $(notdir $@) $(TOOLS)/staticcheck
+
+$(TOOLS)/h2spec-$(H2SPEC_VERSION):
+	GOBIN=$(TOOLS) go install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
+	@mv $(TOOLS)/h2spec $@ && ln -sf $(notdir $@) $(TOOLS)/h2spec
 
 # The version of protoc-gen-go is the one of the protobuf module in go.mod.
 $(TOOLS)/protoc-gen-go: go.mod
@@ -105,6 +110,11 @@ gate: build ## count the agent's system calls a request; needs perf or strace, a
 mutants: ## plant bugs and see that a named test fails for each
 	@go run ./tests/mutants
 
+.PHONY: h2spec
+h2spec: $(TOOLS)/h2spec-$(H2SPEC_VERSION) ## h2spec against the listener; what may fail is in tests/h2/known.txt
+	go vet -tags h2spec ./tests/h2
+	H2SPEC=$(TOOLS)/h2spec-$(H2SPEC_VERSION) go test -count=1 -tags h2spec -run TestSpecification ./tests/h2
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@sh tests/fuzz.sh $(FUZZTIME)
@@ -114,4 +124,4 @@ units: build ## check the systemd units, where systemd-analyze is installed
 	@sh tests/units.sh $(BIN)
 
 .PHONY: check
-check: lint generate-check breaking units race readme fuzz ## the one gate
+check: lint generate-check breaking units race h2spec readme fuzz ## the one gate

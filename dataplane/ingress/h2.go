@@ -50,9 +50,10 @@ func newH2Server(l *Listener) *h2Server {
 		ReadHeaderTimeout: l.opt.HeadLimit,
 		IdleTimeout:       l.opt.IdleLimit,
 		MaxHeaderBytes:    h1.MaxHead,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 128, SendPingTimeout: 30 * time.Second, WriteByteTimeout: l.opt.StallLimit},
-		BaseContext:       func(net.Listener) context.Context { return l.life },
-		ErrorLog:          l.log.StandardLogger(nil),
+		// The least frame size there is: net/http's own 1 MiB would be the buffer of every connection that asks for it.
+		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: 128, MaxReadFrameSize: 16 << 10, SendPingTimeout: 30 * time.Second, WriteByteTimeout: l.opt.StallLimit},
+		BaseContext: func(net.Listener) context.Context { return l.life },
+		ErrorLog:    l.log.StandardLogger(nil),
 		// "OPTIONS *" is refused, as over HTTP/1.1: no site is asked, and net/http would say that all is well.
 		DisableGeneralOptionsHandler: true,
 		ConnState: func(nc net.Conn, state http.ConnState) {
