@@ -29,6 +29,7 @@ type openListener struct {
 	wanted, address string
 	edge            Edge
 	cancel          context.CancelFunc
+	goodbye         func() // to WebSockets
 	serve           func() // nil once it is served
 }
 
@@ -84,7 +85,7 @@ func (l *listeners) bind(name, address string, edge Edge) {
 	options.Drain, options.NotFound, options.Logger = drainLimit, app.NotFound{}, log
 	serving := ingress.New(name, socket, &l.server.table, options)
 	run, stop := context.WithCancel(l.ctx)
-	l.open[name] = &openListener{wanted: address, address: bound, edge: edge, cancel: stop, serve: func() {
+	l.open[name] = &openListener{wanted: address, address: bound, edge: edge, cancel: stop, goodbye: serving.Goodbye, serve: func() {
 		if err := serving.Run(run); err != nil {
 			log.Error("listener ended", "listener", name, "error", err)
 		}
@@ -104,11 +105,13 @@ func (l *listeners) serve() {
 	}
 }
 
-// stop ends all of them: no new connection, answers in flight end within the limit.
+// stop ends all of them: no new connection, answers in flight end within the limit. WebSockets do not end by themselves, and
+// nothing is left here for them.
 func (l *listeners) stop(limit time.Duration) {
 	l.mu.Lock()
 	for _, o := range l.open {
 		o.cancel()
+		o.goodbye()
 	}
 	l.mu.Unlock()
 	done := make(chan struct{})

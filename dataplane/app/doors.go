@@ -45,7 +45,7 @@ func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
 	}
 	defer a.leave(claim)
 	opt := d.options()
-	opt.Token = claim.Token
+	opt.Token, opt.Ending = claim.Token, claim.Ending
 	err = forward.Serve(r, w, claim.Upstream, opt)
 	if failure, ok := errors.AsType[*forward.Error](err); ok && !failure.Sent {
 		d.failed(w, failure)

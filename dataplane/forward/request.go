@@ -52,6 +52,8 @@ type Request struct {
 
 	// Context ends when the client is gone. There is one per connection, so nothing is attached to it.
 	Context context.Context
+	// Ending ends when the connection should come to its end: a WebSocket is told so. Nil: never.
+	Ending context.Context
 }
 
 // ResponseWriter takes one answer.

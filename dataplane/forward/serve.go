@@ -33,6 +33,8 @@ type Options struct {
 	RequestTimeout time.Duration
 	// BodyLimit is in bytes; 0 means DefaultBodyLimit. Unlimited and NoBody are the two that no number of bytes says.
 	BodyLimit int64
+	// Ending ends when the instance is about to end: a WebSocket is told so. Nil: never.
+	Ending context.Context
 }
 
 const (

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"context"
 	"io"
 	"strings"
 	"testing"
@@ -90,5 +91,60 @@ func TestNoTunnel(t *testing.T) {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestTunnelSaysGoodbye: when the instance or the listener goes away, both sides hear 1001 between two frames, and what comes
+// behind it reaches nobody.
+func TestTunnelSaysGoodbye(t *testing.T) {
+	const half = "\x82\x04ab" // the beginning of a frame
+	came, heard := make(chan struct{}), make(chan string, 1)
+	up := instance(t, func(_ int, p *peer) {
+		p.head()
+		p.say(handshake + "\r\n" + half)
+		got := make([]byte, 15)
+		io.ReadFull(p.r, got[:7])
+		came <- struct{}{}
+		io.ReadFull(p.r, got[7:]) // our goodbye, before which that to the client was prepared
+		p.say("cd\x82\x01x")      // the end of its frame, and another one
+		rest, _ := io.ReadAll(p.r)
+		heard <- string(append(got, rest...))
+	})
+	for name, on := range map[string]func(*Request, *Options, context.Context){
+		"listener": func(r *Request, _ *Options, ctx context.Context) { r.Ending = ctx },
+		"instance": func(_ *Request, o *Options, ctx context.Context) { o.Ending = ctx },
+	} {
+		ending, end := context.WithCancel(t.Context())
+		body, send := io.Pipe()
+		r, opt, w := upgrade(t, body), Options{}, client{written: make(chan string)}
+		on(r, &opt, ending)
+		done := make(chan error)
+		go func() { done <- Serve(r, &w, up, opt) }()
+		expect := func(want string) {
+			t.Helper()
+			for got := ""; got != want; {
+				if got += <-w.written; len(got) > len(want) {
+					t.Fatalf("%s: got %q, want %q", name, got, want)
+				}
+			}
+		}
+		expect(half)
+		io.WriteString(send, "\x81\x81mask\x15")
+		<-came
+		end()
+		expect("cd\x88\x02\x03\xe9")
+		select {
+		case more := <-w.written:
+			t.Errorf("%s: %q behind the goodbye", name, more)
+		case err := <-done:
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		got := <-heard
+		if !strings.HasPrefix(got, "\x81\x81mask\x15\x88\x82") || len(got) != len("\x81\x81mask\x15")+8 || got[13]^got[9] != 3 || got[14]^got[10] != 0xe9 {
+			t.Errorf("%s: the instance heard %q", name, got)
+		}
+		send.Close()
 	}
 }

@@ -98,6 +98,8 @@ type Listener struct {
 
 	life     context.Context // of requests: ends when draining has taken too long
 	kill     context.CancelFunc
+	ending   context.Context // of WebSockets: see Goodbye
+	end      context.CancelFunc
 	draining atomic.Bool
 	resting  atomic.Bool
 	wake     chan struct{}
@@ -127,6 +129,7 @@ func New(name string, ln net.Listener, table *atomic.Pointer[route.Table], opt O
 	}
 	l.turns.New = func() any { return new(turn) }
 	l.life, l.kill = context.WithCancel(context.Background())
+	l.ending, l.end = context.WithCancel(context.Background())
 	if opt.H2C {
 		l.h2 = newH2Server(l)
 	}
@@ -185,8 +188,9 @@ func (l *Listener) drain() {
 		}
 		close(done)
 	}()
-	limit := time.NewTimer(l.opt.Drain)
+	limit, words := time.NewTimer(l.opt.Drain), time.AfterFunc(l.opt.Drain-lastWords, l.Goodbye)
 	defer limit.Stop()
+	defer words.Stop()
 	select {
 	case <-done:
 	case <-limit.C:
@@ -196,7 +200,15 @@ func (l *Listener) drain() {
 		<-done
 	}
 	l.kill()
+	l.end()
 }
+
+// Goodbye tells both sides of every WebSocket that it ends (RFC 6455, 1001), between two frames. A drain does it by itself
+// before its limit.
+func (l *Listener) Goodbye() { l.end() }
+
+// lastWords is how long before the limit of a drain the clients of WebSockets are told that they end.
+const lastWords = 2 * time.Second
 
 func (l *Listener) interruptAll() {
 	l.mu.Lock()

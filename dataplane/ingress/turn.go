@@ -260,7 +260,7 @@ func (t *turn) prepare() error {
 	t.req = forward.Request{
 		Method: h.Method, Path: path, Query: query, Host: h.Host, Fields: h.Fields,
 		ContentLength: h.Length, Upgrade: h.Upgrade, Expect100: h.Expect,
-		Client: t.c.client, Context: &t.c.presence,
+		Client: t.c.client, Context: &t.c.presence, Ending: t.c.l.ending,
 	}
 	if h.Length != 0 || h.Upgrade {
 		t.req.Body = &t.body

@@ -26,6 +26,7 @@ func (p *Pool) Adopt(running *process.Process) bool {
 	p.retired.Add(1)
 	go func() {
 		defer close(i.over)
+		defer i.finish()
 		// It may have become ready while no worker ran; if not, it has the whole limit again.
 		i.live(start(time.Now(), p.config.Startup, p.config.Shutdown, p.config.Paired), process.Exit{})
 	}()

@@ -39,6 +39,9 @@ type instance struct {
 	// elsewhere says where it listened instead when the start-up limit was over.
 	elsewhere string
 
+	ending context.Context // of requests that do not end by themselves
+	finish context.CancelFunc
+
 	events  chan event
 	over    chan struct{} // the goroutine has ended
 	settled chan struct{} // ready or failed: failure says which
@@ -65,8 +68,9 @@ type note struct {
 }
 
 func (p *Pool) newInstance() *instance {
+	ending, finish := context.WithCancel(context.Background())
 	return &instance{
-		pool: p, state: Starting, started: time.Now(),
+		pool: p, ending: ending, finish: finish, state: Starting, started: time.Now(),
 		events: make(chan event, 16), over: make(chan struct{}), settled: make(chan struct{}),
 	}
 }
@@ -88,6 +92,7 @@ func (i *instance) send(e event) {
 // launch starts the process and lives with it until its end.
 func (i *instance) launch() {
 	defer close(i.over)
+	defer i.finish()
 	if err := i.start(); err != nil {
 		failure := &StartError{Message: err.Error(), Err: err}
 		i.record(journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: failure.Message})
@@ -273,8 +278,10 @@ func (i *instance) perform(e effect) {
 		i.pool.log.Info("instance ready", "instance", slot, "run", i.run, "pid", i.process.Pid(), "at", i.at)
 		i.pool.becameReady(i)
 	case ask:
+		i.sayGoodbyeLater()
 		go i.ask()
 	case term:
+		i.sayGoodbyeLater()
 		ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 		defer cancel()
 		if err := i.process.Signal(ctx, syscall.SIGTERM); err != nil {
@@ -282,10 +289,20 @@ func (i *instance) perform(e effect) {
 		}
 		i.pool.config.Changed()
 	case kill:
+		i.finish()
 		i.elsewhere = i.listensElsewhere()
 		go i.kill()
 		i.pool.config.Changed()
 	}
+}
+
+// lastWords is how long before the shutdown limit ends what is still open is told to end: one WebSocket holds a .NET
+// application for as long as it is open.
+const lastWords = 2 * time.Second
+
+// sayGoodbyeLater leaves it to the application to end its streams first.
+func (i *instance) sayGoodbyeLater() {
+	time.AfterFunc(i.pool.config.Shutdown-lastWords, i.finish)
 }
 
 func (i *instance) kill() {

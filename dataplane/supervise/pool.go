@@ -99,6 +99,8 @@ func (e *StartError) Unwrap() error { return e.Err }
 type Claim struct {
 	Upstream *upstream.Upstream
 	Token    string
+	// Ending ends shortly before the instance is killed if it does not end by itself.
+	Ending   context.Context
 	pool     *Pool
 	instance *instance
 }
@@ -135,7 +137,7 @@ func (p *Pool) TryAcquire() (Claim, bool) {
 	defer p.mu.Unlock()
 	if i := p.current; i != nil && i.ready && !p.closed {
 		i.inFlight++
-		return Claim{i.upstream, i.token, p, i}, true
+		return Claim{i.upstream, i.token, i.ending, p, i}, true
 	}
 	return Claim{}, false
 }
@@ -155,7 +157,7 @@ func (p *Pool) acquire(ctx context.Context, why meter.Reason) (Claim, error) {
 		if i.ready {
 			i.inFlight++
 			p.mu.Unlock()
-			return Claim{i.upstream, i.token, p, i}, nil
+			return Claim{i.upstream, i.token, i.ending, p, i}, nil
 		}
 		p.mu.Unlock()
 		if err := p.wait(ctx, i); err != nil {

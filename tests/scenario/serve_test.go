@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
@@ -420,5 +422,35 @@ func TestServeUnixSocket(t *testing.T) {
 	s.Wait(t)
 	if _, err := os.Stat(path); err == nil {
 		t.Error("the socket is left")
+	}
+}
+
+// The client of a WebSocket hears that the agent goes away, and the agent does not wait for it.
+func TestServeStopsWebSockets(t *testing.T) {
+	s := serveSite(t, "")
+	conn, err := net.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(lab.Deadline))
+	const head = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	if _, err := io.WriteString(conn, head+"\x81\x82\x00\x00\x00\x00hi"); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(conn)
+	if answer, err := http.ReadResponse(r, nil); err != nil || answer.StatusCode != 101 {
+		t.Fatal(answer, err)
+	}
+	echo := make([]byte, 4)
+	if _, err := io.ReadFull(r, echo); err != nil || string(echo) != "\x81\x02hi" {
+		t.Fatalf("%q, %v", echo, err)
+	}
+	s.Stop(t)
+	if rest, _ := io.ReadAll(r); !strings.HasPrefix(string(rest), "\x88\x02\x03\xe9") {
+		t.Errorf("%q, want a close frame with 1001", rest)
+	}
+	if code := s.Wait(t); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
