@@ -388,3 +388,19 @@ func TestUpgrade(t *testing.T) {
 }
 
 type writeOnly struct{ io.Writer }
+
+// TestEndWithTheRequest: a client that ends its side with its request gets the answer, and the end of the connection.
+func TestEndWithTheRequest(t *testing.T) {
+	s := start(t, door(echo), Options{})
+	for range 20 {
+		c := dial(t, s)
+		c.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		c.Conn.(*net.TCPConn).CloseWrite()
+		if _, body := c.answer("GET"); !strings.HasPrefix(body, "GET / ") {
+			t.Fatal(body)
+		}
+		if rest, err := io.ReadAll(c.r); len(rest) > 0 || err != nil {
+			t.Fatalf("%q, %v", rest, err)
+		}
+	}
+}

@@ -1,12 +1,16 @@
 package socket
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func pair(t *testing.T) (ours *Conn, theirs *net.TCPConn) {
@@ -120,4 +124,187 @@ func eventually(t *testing.T, done func() bool) {
 		}
 		<-time.After(time.Millisecond)
 	}
+}
+
+// raw gives a connection of a descriptor of its own, as accept does, and its peer.
+func raw(t *testing.T) (ours *Conn, theirs *net.TCPConn) {
+	direct(t)
+	accepted, peer := pair(t)
+	file, err := accepted.nc.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted.Close()
+	fd, err := unix.Dup(int(file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	c := FromDescriptor(fd, peer.LocalAddr().(*net.TCPAddr).AddrPort())
+	t.Cleanup(func() { c.Close() })
+	return c, peer
+}
+
+// direct skips what needs sockets to be used directly.
+func direct(t *testing.T) {
+	if !Direct {
+		t.Skip("built with the tag netconn")
+	}
+}
+
+// both runs a test on a connection that Go's poller knows already and on one that it does not know yet.
+func both(t *testing.T, test func(t *testing.T, c *Conn, peer *net.TCPConn)) {
+	t.Run("known", func(t *testing.T) { c, peer := pair(t); test(t, c, peer) })
+	t.Run("unknown", func(t *testing.T) { c, peer := raw(t); test(t, c, peer) })
+}
+
+// TestEach: every byte comes once, in its order, however it was cut, and also those that came with the end.
+func TestEach(t *testing.T) {
+	both(t, func(t *testing.T, c *Conn, peer *net.TCPConn) {
+		pool, got, turns := NewPool(4), "", make(chan int, 100)
+		ended := make(chan error)
+		go func() {
+			ended <- c.Each(pool, func(buf *[]byte, n int) bool {
+				got += string((*buf)[:n])
+				pool.Put(buf)
+				turns <- len(got)
+				return true
+			})
+		}()
+		want := ""
+		for _, piece := range []string{"a", "bcd", "exactly8", "more than the buffer holds", "", "z"} {
+			io.WriteString(peer, piece)
+			want += piece
+			for n := 0; n < len(want) && piece != ""; n = <-turns {
+			}
+		}
+		io.WriteString(peer, "last")
+		peer.CloseWrite()
+		if err := <-ended; err != io.EOF && !ends(c, err) || got != want+"last" {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+// ends says whether err is that of a read which was interrupted since the connection has ended.
+func ends(c *Conn, err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) && c.Ended() }
+
+// TestEachLeaves: who has to read leaves Each, reads, and comes back; nothing that came meanwhile is missed.
+func TestEachLeaves(t *testing.T) {
+	both(t, func(t *testing.T, c *Conn, peer *net.TCPConn) {
+		pool := NewPool(16)
+		wait := func() (got string) {
+			if err := c.Each(pool, func(buf *[]byte, n int) bool {
+				got = string((*buf)[:n])
+				pool.Put(buf)
+				if c.Inside() {
+					if _, err := c.Read(make([]byte, 1)); err != errInside {
+						t.Errorf("a read inside: %v", err)
+					}
+				}
+				return false
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		for range 3 {
+			io.WriteString(peer, "head")
+			if got := wait(); got != "head" {
+				t.Fatalf("%q", got)
+			}
+			go io.WriteString(peer, "body")
+			body := make([]byte, 4)
+			if _, err := io.ReadFull(c, body); err != nil || string(body) != "body" {
+				t.Fatalf("%q, %v", body, err)
+			}
+		}
+		c.InterruptRead()
+		if err := c.Each(pool, func(*[]byte, int) bool { return true }); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("interrupted: %v", err)
+		}
+	})
+}
+
+// TestSendReceive: the request goes out and its answer comes back, also when the request is larger than the socket takes.
+func TestSendReceive(t *testing.T) {
+	both(t, func(t *testing.T, c *Conn, peer *net.TCPConn) {
+		pool := NewPool(64)
+		for _, size := range []int{1, 1000, 8 << 20} {
+			go func() {
+				n, err := io.CopyN(io.Discard, peer, int64(size))
+				fmt.Fprintf(peer, "%d %v", n, err)
+			}()
+			buf, n, sendErr, err := c.SendReceive(bytes.Repeat([]byte("x"), size), pool)
+			if sendErr != nil || err != nil || string((*buf)[:n]) != fmt.Sprintf("%d <nil>", size) {
+				t.Fatal(size, n, sendErr, err)
+			}
+			pool.Put(buf)
+		}
+	})
+}
+
+// TestSendReceiveEarlyAnswer: what the peer said before it went is received although the request is not sent.
+func TestSendReceiveEarlyAnswer(t *testing.T) {
+	direct(t)
+	c, peer := pair(t)
+	io.WriteString(peer, "go away")
+	peer.Close()
+	eventually(t, func() bool { return !c.Quiet() })
+	eventually(t, func() bool { _, err := c.Write([]byte("x")); return err != nil })
+	pool := NewPool(64)
+	buf, n, sendErr, err := c.SendReceive([]byte("request"), pool)
+	if err == nil && string((*buf)[:n]) != "go away" {
+		t.Errorf("%q", (*buf)[:n])
+	}
+	if err == nil && sendErr == nil {
+		t.Error("nobody is told that the request was not sent")
+	}
+}
+
+// TestNudge: an end whose edge is over is found from outside.
+func TestNudge(t *testing.T) {
+	direct(t)
+	c, peer := pair(t)
+	if c.Ended() {
+		t.Error("it has ended")
+	}
+	pool := NewPool(8)
+	peer.CloseWrite()
+	eventually(t, c.Ended)
+	failed := make(chan error)
+	go func() {
+		_, _, _, err := c.SendReceive([]byte("x"), pool)
+		failed <- err
+	}()
+	var b [1]byte
+	if _, err := io.ReadFull(peer, b[:]); err != nil { // sent: now it waits
+		t.Fatal(err)
+	}
+	c.Nudge()
+	if err := <-failed; err != io.EOF {
+		t.Error(err)
+	}
+	if _, err := c.Read(b[:]); err != io.EOF {
+		t.Errorf("again: %v", err)
+	}
+}
+
+func TestGather(t *testing.T) {
+	both(t, func(t *testing.T, c *Conn, peer *net.TCPConn) {
+		large := bytes.Repeat([]byte("y"), 8<<20)
+		go func() {
+			if err := c.Gather([]byte("ab"), nil, large, []byte("c")); err != nil {
+				t.Error(err)
+			}
+			c.CloseWrite()
+		}()
+		got, err := io.ReadAll(peer)
+		if err != nil || string(got[:2]) != "ab" || len(got) != len(large)+3 || got[len(got)-1] != 'c' {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ancora-fleet/ancora/dataplane/h1"
+	"github.com/ancora-fleet/ancora/dataplane/socket"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -162,6 +163,7 @@ func TestUnsentRequestIsNotReused(t *testing.T) {
 
 // TestUnaskedBytes: what comes while nobody has asked is not the answer to the next request.
 func TestUnaskedBytes(t *testing.T) {
+	direct(t)
 	unasked := make(chan struct{})
 	in := newInstance(t, func(n int, c net.Conn) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
@@ -341,5 +343,59 @@ func eventually(t *testing.T, what string, done func() bool) {
 			t.Fatal("waited in vain: " + what)
 		}
 		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// TestEndWithTheAnswer: an instance that ends its side with an answer, without saying so, is not asked again over that
+// connection, and a request that does not wait for the look at it is not lost.
+func TestEndWithTheAnswer(t *testing.T) {
+	direct(t)
+	in := newInstance(t, func(_ int, c net.Conn) {
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		c.(*net.TCPConn).CloseWrite()
+	})
+	u := newUpstream(t, in.addr, Options{})
+	for range 10 {
+		exchange(t, u)
+		u.mu.Lock()
+		if len(u.free) > 0 {
+			c := u.free[0]
+			u.mu.Unlock()
+			eventually(t, "the end is here", func() bool { return !c.sock.Quiet() && u.clock()-c.idleAt >= fresh })
+			continue
+		}
+		u.mu.Unlock()
+	}
+	if n := in.accepted.Load(); n != 10 {
+		t.Errorf("%d connections, want 10", n)
+	}
+}
+
+// TestEndUnseen: the end of a connection whose edge was over before the request is found by the sweep.
+func TestEndUnseen(t *testing.T) {
+	direct(t)
+	in := newInstance(t, func(n int, c net.Conn) {
+		if n == 1 {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			c.(*net.TCPConn).CloseWrite()
+		}
+	})
+	u := newUpstream(t, in.addr, Options{})
+	exchange(t, u)
+	c, _ := u.take()
+	eventually(t, "the end is here", func() bool { return !c.sock.Quiet() })
+	c.begin(t.Context(), time.Minute, true)
+	c.Start([]byte("GET / HTTP/1.1\r\n\r\n"))
+	u.attend()
+	if _, err := c.ReceiveHead(get, 0); err != io.EOF {
+		t.Error(err)
+	}
+	c.Discard()
+}
+
+// direct skips what needs a look at sockets past net.Conn.
+func direct(t *testing.T) {
+	if !socket.Direct {
+		t.Skip("built with the tag netconn")
 	}
 }
