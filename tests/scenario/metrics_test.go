@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -74,4 +75,34 @@ func TestMetrics(t *testing.T) {
 	if status, body := adminGet(t, web1, "/healthz"); status != 200 || body != "ok\n" {
 		t.Errorf("%d %q", status, body)
 	}
+	// The policy opens an address as well, while the agent runs.
+	address := free(t)
+	policy, err := os.ReadFile(web1.Policy)
+	if err == nil {
+		err = os.WriteFile(web1.Policy, append(policy, "admin: "+address+"\n"...), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab.Eventually(t, func() string {
+		a, err := lab.Try(address, "/metrics", "")
+		if err != nil || a.Status != 200 || !strings.Contains(a.Body, `ancora_requests_in_flight{site="shop"} 0`) {
+			return fmt.Sprint(err, a.Status, a.Body)
+		}
+		return ""
+	})
+	if a, err := lab.Try(address, "/metrics", "evil.example"); err != nil || a.Status != 421 {
+		t.Errorf("%v %d", err, a.Status)
+	}
+}
+
+// free gives an address that nobody listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
