@@ -36,6 +36,7 @@ func underKeeper(ctx context.Context, k keep, worker func(ctx context.Context, c
 		return keeper.New(keeper.Config{DataDir: k.dataDir, Args: k.args, Logger: k.log.Named("keeper")}).Run(ctx)
 	}
 	k.processors.use(os.Getenv)
+	boundGarbage(os.Getenv)
 	client, err := process.Connect(file)
 	if err != nil {
 		return err
