@@ -33,11 +33,12 @@ func peekPreface(c *socket.Conn) (bool, error) {
 
 // h2Server serves the connections that speak HTTP/2. It is the only place where net/http is used.
 type h2Server struct {
-	l      *Listener
-	server http.Server
-	conns  chan net.Conn
-	done   chan struct{}
-	once   sync.Once
+	l       *Listener
+	server  http.Server
+	streams h2Streams
+	conns   chan net.Conn
+	done    chan struct{}
+	once    sync.Once
 }
 
 func newH2Server(l *Listener) *h2Server {
@@ -104,14 +105,12 @@ func (h *h2Server) drain(ctx context.Context) {
 // ServeHTTP adapts a request to the door.
 func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	control := http.NewResponseController(w)
-	out := &h2Writer{w: w, flush: control.Flush}
+	stream := h.streams.begin(control)
+	defer h.streams.end(stream)
+	out := &h2Writer{w: w, flush: control.Flush, stream: stream}
 	r, err := h.request(hr)
 	if err != nil {
-		status := 400
-		if breach := (*h1.Error)(nil); errors.As(err, &breach) {
-			status = breach.Status
-		}
-		http.Error(w, http.StatusText(status), status)
+		out.refuse(err)
 		return
 	}
 	door, base, ok := h.l.table.Load().Lookup(h.l.name, r.Host, r.Path)
@@ -119,7 +118,7 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		door = h.l.opt.NotFound
 	}
 	r.Base = base
-	body := &h2Body{Reader: hr.Body, control: control}
+	body := &h2Body{Reader: hr.Body, control: control, stream: stream}
 	if r.Body != nil {
 		r.Body = body
 	}
@@ -134,12 +133,18 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 type h2Body struct {
 	io.Reader
 	control *http.ResponseController
+	stream  *h2Stream
 	got     int64
 }
 
 func (b *h2Body) Read(p []byte) (int, error) {
+	b.stream.reads.Add(1)
 	n, err := b.Reader.Read(p)
+	b.stream.reads.Add(1)
 	b.got += int64(n)
+	if err != nil && b.stream.slow.Load() {
+		err = errSlow
+	}
 	return n, err
 }
 
@@ -149,6 +154,7 @@ func (b *h2Body) Close() error { return b.control.SetReadDeadline(time.Unix(1, 0
 type h2Writer struct {
 	w       http.ResponseWriter
 	flush   func() error
+	stream  *h2Stream
 	head    bool
 	status  int
 	left    int64
@@ -190,6 +196,8 @@ func (o *h2Writer) Write(p []byte) (int, error) {
 	if !o.head {
 		return 0, errNoHead
 	}
+	o.stream.writes.Add(1)
+	defer o.stream.writes.Add(1)
 	n, err := o.w.Write(p)
 	o.sent += int64(n)
 	if err == http.ErrBodyNotAllowed {
@@ -202,6 +210,19 @@ func (o *h2Writer) Write(p []byte) (int, error) {
 }
 
 func (o *h2Writer) Abort(error) { o.aborted = true }
+
+// refuse answers a request that is none. It is written here and not left to net/http, so that a client which does not
+// take it is noticed.
+func (o *h2Writer) refuse(err error) {
+	status := 400
+	if breach := (*h1.Error)(nil); errors.As(err, &breach) {
+		status = breach.Status
+	}
+	text := []byte(reason(status) + "\n")
+	if o.Head(status, []forward.Field{{Name: []byte("Content-Type"), Value: []byte("text/plain")}}, int64(len(text))) == nil {
+		_, _ = o.Write(text) // nobody else is to be told
+	}
+}
 
 // finish ends the stream, with RST_STREAM if the answer was cut.
 func (o *h2Writer) finish() {

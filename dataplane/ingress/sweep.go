@@ -37,6 +37,9 @@ func (l *Listener) sweep() {
 			second = now.Unix()
 			l.stamp(now)
 		}
+		if l.h2 != nil {
+			l.h2.streams.look(now, l.opt.StallLimit)
+		}
 		draining := l.draining.Load()
 		if draining && drainedSince.IsZero() {
 			drainedSince = now
@@ -114,17 +117,24 @@ func (c *conn) expire(mark uint64) bool {
 // counters are odd while a call waits.
 func (c *conn) stalls(now time.Time) {
 	for i, n := range [...]uint32{c.reads.Load(), c.writes.Load()} {
-		s := &c.stalled[i]
-		if n != s.count {
-			s.count, s.since = n, now
-		} else if n&1 != 0 && now.Sub(s.since) >= c.l.opt.StallLimit {
+		if c.stalled[i].lasts(n, now, c.l.opt.StallLimit) {
 			c.leave()
 			c.sock.Interrupt()
 		}
 	}
 }
 
+// stall is a counter as it was seen, and since when.
 type stall struct {
 	count uint32
 	since time.Time
+}
+
+// lasts reports whether a call that waits has done so for limit.
+func (s *stall) lasts(n uint32, now time.Time, limit time.Duration) bool {
+	if n != s.count {
+		s.count, s.since = n, now
+		return false
+	}
+	return n&1 != 0 && now.Sub(s.since) >= limit
 }

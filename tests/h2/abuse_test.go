@@ -1,0 +1,239 @@
+package h2
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+const (
+	attack  = 2 * time.Second // how long one goes on that need not be closed
+	streams = 128             // that a connection may have at once
+)
+
+// TestFloods: one connection does nothing but what costs us more than it costs the client. Meanwhile everybody else is
+// served; it gets no more of us than a connection may have, or is closed; and nothing of it is left behind.
+func TestFloods(t *testing.T) {
+	for _, flood := range []struct {
+		name   string
+		piece  func(c *client, n int) []byte // what is sent again and again, the nth time
+		closed bool                          // it must be
+	}{
+		{"rapid reset", resets, false},
+		{"CONTINUATION without an end", continuations, true},
+		{"PING, answers not read", pings, true},
+		{"SETTINGS, answers not read", settings, false},
+		{"empty DATA", emptyData, false},
+		{"WINDOW_UPDATE", windows, false},
+	} {
+		t.Run(flood.name, func(t *testing.T) {
+			address, _ := proxy(t, newBackend(t))
+			canary(t, address)
+			before := usage()
+			c := dial(t, address)
+			length := attack
+			if flood.closed {
+				length = 2 * patience
+			}
+			c.SetDeadline(time.Now().Add(2 * length))
+			ended := make(chan error, 1)
+			go func() {
+				for n, end := 0, time.Now().Add(length); time.Now().Before(end); n++ {
+					if _, err := c.Write(flood.piece(c, n)); err != nil {
+						ended <- err
+						return
+					}
+				}
+				ended <- nil
+			}()
+			var most used
+			var err error
+			for attacking := true; attacking; {
+				canary(t, address)
+				most = most.or(usage())
+				select {
+				case err = <-ended:
+					attacking = false
+				default:
+				}
+			}
+			t.Logf("the attacker's end: %v; at most %d goroutines, %d KiB", err, most.goroutines, most.heap>>10)
+			if flood.closed && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+				t.Error("the connection of the attacker goes on")
+			}
+			if most.goroutines > before.goroutines+2*streams || most.heap > before.heap+64<<20 {
+				t.Errorf("%+v, before %+v", most, before)
+			}
+			c.Close()
+			back(t, before)
+			canary(t, address)
+		})
+	}
+}
+
+// TestStalls: a client that never opens its window, or never sends the body it has announced, holds its requests for as
+// long as a connection over HTTP/1.1 would, although it answers every PING.
+func TestStalls(t *testing.T) {
+	for _, stall := range []struct{ name, head, verdict string }{
+		{"no window", get, "RST_STREAM INTERNAL_ERROR"},
+		{"no body", post + "content-length: 9\n", "408"},
+	} {
+		t.Run(stall.name, func(t *testing.T) {
+			b := newBackend(t)
+			address, _ := proxy(t, b)
+			canary(t, address)
+			before := usage()
+			b.says("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("a", 100_000))
+			c := dial(t, address)
+			if stall.verdict != "408" {
+				c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			}
+			for id := range uint32(streams) {
+				c.headers(2*id+1, fields(stall.head), stall.verdict != "408")
+			}
+			c.awaitEach(stall.verdict, streams)
+			b.says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			canary(t, address)
+			c.Close()
+			back(t, before)
+		})
+	}
+}
+
+// awaitEach reads until n streams have come to the verdict.
+func (c *client) awaitEach(verdict string, n int) {
+	c.t.Helper()
+	for got := map[uint32]bool{}; len(got) < n; {
+		frame, err := c.ReadFrame()
+		if err != nil {
+			c.t.Fatalf("%d of %d streams have ended: %v", len(got), n, err)
+		}
+		switch f := frame.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				c.WriteSettingsAck()
+			}
+		case *http2.PingFrame:
+			c.WritePing(true, f.Data)
+		case *http2.RSTStreamFrame:
+			if "RST_STREAM "+f.ErrCode.String() == verdict {
+				got[f.StreamID] = true
+			}
+		case *http2.MetaHeadersFrame:
+			if f.PseudoValue("status") == verdict {
+				got[f.StreamID] = true
+			}
+		}
+	}
+}
+
+// used is what the process has: the goroutines of the listener, and the heap.
+type used struct {
+	goroutines int
+	heap       uint64
+}
+
+func usage() used {
+	buf := make([]byte, 4<<20)
+	n := 0
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, "dataplane/ingress") || strings.Contains(stack, "net/http.(*http2serverConn)") {
+			n++
+		}
+	}
+	buf = nil
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return used{n, m.HeapAlloc}
+}
+
+func (u used) or(v used) used { return used{max(u.goroutines, v.goroutines), max(u.heap, v.heap)} }
+
+// back waits until the process has no more than before.
+func back(t *testing.T, before used) {
+	t.Helper()
+	var now used
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if now = usage(); now.goroutines <= before.goroutines && now.heap <= before.heap+16<<20 {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Errorf("afterwards %+v, before %+v", now, before)
+}
+
+// frames gives the bytes of what write writes.
+func frames(write func(f *http2.Framer)) []byte {
+	var b bytes.Buffer
+	f := http2.NewFramer(&b, nil)
+	f.AllowIllegalWrites = true
+	write(f)
+	return b.Bytes()
+}
+
+const batch = 100
+
+func resets(c *client, n int) []byte {
+	block := c.encode([]hpack.HeaderField{
+		{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "http"}, {Name: ":authority", Value: "shop.example"}, {Name: ":path", Value: "/a"},
+	})
+	return frames(func(f *http2.Framer) {
+		for i := range batch {
+			id := uint32(n*batch+i)*2 + 1
+			f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndStream: true, EndHeaders: true})
+			f.WriteRSTStream(id, http2.ErrCodeCancel)
+		}
+	})
+}
+
+func continuations(c *client, n int) []byte {
+	return frames(func(f *http2.Framer) {
+		if n == 0 {
+			f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.encode(fields(get)), EndStream: true})
+		}
+		f.WriteContinuation(1, false, c.encode([]hpack.HeaderField{{Name: "x-a", Value: strings.Repeat("a", 1000), Sensitive: true}}))
+	})
+}
+
+func pings(*client, int) []byte {
+	return frames(func(f *http2.Framer) {
+		for range batch {
+			f.WritePing(false, [8]byte{})
+		}
+	})
+}
+
+func settings(*client, int) []byte {
+	return frames(func(f *http2.Framer) {
+		for range batch {
+			f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 16})
+		}
+	})
+}
+
+func emptyData(c *client, n int) []byte {
+	return frames(func(f *http2.Framer) {
+		if n == 0 {
+			f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.encode(fields(post)), EndHeaders: true})
+		}
+		for range batch {
+			f.WriteData(1, false, nil)
+		}
+	})
+}
+
+func windows(*client, int) []byte {
+	return frames(func(f *http2.Framer) {
+		for range batch {
+			f.WriteWindowUpdate(0, 1)
+		}
+	})
+}
