@@ -145,7 +145,8 @@ func instance(ctx context.Context, p *process.Process, c command) (any, error) {
 		<-p.Done()
 		return p.Exit().String(), nil
 	case "listening":
-		return p.Listening(c.Port)
+		pid, err := p.Listener(process.Endpoint{Port: c.Port})
+		return pid != 0, err
 	}
 	return nil, fmt.Errorf("%q is not known", c.Do)
 }
