@@ -3,6 +3,7 @@ package dataplane
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/accesslog"
 	"github.com/ancora-fleet/ancora/dataplane/capture"
@@ -54,11 +55,11 @@ func (s *Server) endLogs() {
 	s.logging.Wait()
 }
 
-// entryOf gathers what a line may show. Of a field that came several times it is the first.
-func entryOf(x *forward.Exchange) accesslog.Entry {
+// entryOf gathers what a line may show of an exchange that ends now. Of a field that came several times it is the first.
+func entryOf(x *forward.Exchange, now time.Time) accesslog.Entry {
 	r := x.Request
 	e := accesslog.Entry{
-		Begin: x.Begin, Duration: x.Duration, Client: r.Client, Method: r.Method, Host: r.Host, Path: r.Path, Query: r.Query,
+		Begin: now.Add(-x.Duration), Duration: x.Duration, Client: r.Client, Method: r.Method, Host: r.Host, Path: r.Path, Query: r.Query,
 		Protocol: x.Protocol, Status: x.Status, Substatus: x.Substatus, Received: x.Received, Sent: x.Sent, Payload: x.Payload, Aborted: x.Aborted,
 		Local: x.Conn.Local(),
 	}

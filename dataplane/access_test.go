@@ -27,13 +27,13 @@ func exchange() *forward.Exchange {
 			Fields: []forward.Field{field("Accept", "*/*"), field("USER-AGENT", "curl"), field("user-agent", "second"), field("Referer", ""), field("referer", "r"), field("traceparent", "t")},
 		},
 		Protocol: "HTTP/2", Conn: ends(netip.MustParseAddrPort("192.0.2.9:80")), Status: 502, Substatus: 3, Received: 1, Sent: 2, Payload: 3,
-		Begin: time.Unix(1, 0), Duration: time.Second, Aborted: true,
+		Duration: time.Second, Aborted: true,
 	}
 }
 
 // Everything of an exchange that a line can show is in its entry.
 func TestEntryOf(t *testing.T) {
-	got := entryOf(exchange())
+	got := entryOf(exchange(), time.Unix(2, 0))
 	want := accesslog.Entry{
 		Begin: time.Unix(1, 0), Duration: time.Second, Client: netip.MustParseAddrPort("192.0.2.1:4711"), Local: netip.MustParseAddrPort("192.0.2.9:80"),
 		Method: []byte("GET"), Host: []byte("shop.example"), Path: []byte("/a"), Query: []byte("?b"), Protocol: "HTTP/2", Status: 502, Substatus: 3,

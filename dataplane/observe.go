@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/accesslog"
 	"github.com/ancora-fleet/ancora/dataplane/app"
@@ -37,7 +38,7 @@ func (o *observer) Begin() { o.meter.Begin() }
 func (o *observer) End(x *forward.Exchange) {
 	o.meter.End(x.Status, x.Duration, x.Received, x.Sent, x.Aborted)
 	if l := o.log.Load(); l != nil {
-		e := entryOf(x)
+		e := entryOf(x, time.Now())
 		l.Add(&e)
 	}
 }

@@ -20,8 +20,8 @@ type Exchange struct {
 	// Received and Sent are the bytes of this request and its answer, heads and framing included as far as they are
 	// counted: HTTP/2 counts bodies only. Payload is those of the answer's body alone.
 	Received, Sent, Payload int64
-	Begin                   time.Time
-	Duration                time.Duration
+	// Duration is from the end of the head to the end of the answer, which is when End is called.
+	Duration time.Duration
 	// Aborted says that the client has not got the whole answer.
 	Aborted bool
 }

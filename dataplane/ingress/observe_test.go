@@ -35,7 +35,7 @@ func watch(d door) *watched {
 func (w *watched) Begin() { w.begun <- struct{}{} }
 
 func (w *watched) End(x *forward.Exchange) {
-	if x.Begin.IsZero() || x.Duration <= 0 {
+	if x.Duration <= 0 {
 		x.Status = -1
 	}
 	w.local <- x.Conn.Local()
