@@ -128,11 +128,13 @@ func (x *exchange) try(c *upstream.Conn) (again bool, err error) {
 	if err = x.deliver(c, answer); err != nil {
 		err = p.explain(err)
 		p.stop(c, x.r.Body)
-		c.Discard()
 		failed := x.failure(err)
-		if x.sent {
+		if x.sent { // the client may be in no hurry to take what it is to have still
+			c.Pause()
 			x.w.Abort(failed)
+			c.Resume()
 		}
+		c.Discard()
 		return false, failed
 	}
 	// A body that could not be sent whole is no failure once the answer is complete, but it ends the connection.

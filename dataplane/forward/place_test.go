@@ -1,0 +1,69 @@
+package forward
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/upstream"
+)
+
+// places tells what happens to a place.
+type places chan string
+
+func (p places) Yield()  { p <- "given back" }
+func (p places) Resume() { p <- "taken" }
+
+// hesitant is a client that does not take the end of an answer which was cut, until it is told to.
+type hesitant struct {
+	client
+	aborting, takes chan struct{}
+}
+
+func (h *hesitant) Abort(err error) {
+	close(h.aborting)
+	<-h.takes
+	h.client.Abort(err)
+}
+
+// TestNoPlaceWhileACutAnswerIsTaken: an instance that is gone owes nothing to the clients that are slow to take what it
+// has said.
+func TestNoPlaceWhileACutAnswerIsTaken(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = c.Read(make([]byte, 1024))
+		_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"))
+	}()
+	p := make(places, 8)
+	up := upstream.New("tcp", ln.Addr().String(), upstream.Options{Place: p})
+	defer up.Close()
+	w := &hesitant{aborting: make(chan struct{}), takes: make(chan struct{})}
+	served := make(chan error)
+	go func() { served <- Serve(request(t, "GET", ""), w, up, Options{}) }()
+	<-w.aborting
+	for _, want := range []string{"given back", "taken"} {
+		select {
+		case got := <-p:
+			if got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("never %s", want)
+		}
+		if want == "given back" {
+			close(w.takes)
+			if got := outcome(<-served); got != "reset, sent" {
+				t.Error(got)
+			}
+		}
+	}
+}
