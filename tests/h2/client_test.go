@@ -20,6 +20,7 @@ type client struct {
 	t     testing.TB
 	block bytes.Buffer
 	enc   *hpack.Encoder
+	got   []hpack.HeaderField // of every head and trailer section
 }
 
 func dial(t testing.TB, address string) *client {
@@ -95,6 +96,7 @@ func (c *client) outcome(stream uint32) (verdict string, head *http2.MetaHeaders
 				return join(verdict, "RST_STREAM "+f.ErrCode.String()), head, body
 			}
 		case *http2.MetaHeadersFrame:
+			c.got = append(c.got, f.Fields...)
 			if f.StreamID != stream {
 				break
 			}
