@@ -22,7 +22,7 @@ func listenSocket(path string) (net.Listener, error) {
 		return nil, err
 	}
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		return nil, errors.Join(fmt.Errorf("%s is in use by another agent: give each its own --run-dir", path), c.Close())
+		return nil, errors.Join(fmt.Errorf("%s is in use by another agent: each needs a directory of its own (--run-dir)", path), c.Close())
 	}
 	// The socket is made where nobody else can reach it, and gets its name when its mode is right.
 	nursery, err := os.MkdirTemp(dir, ".")
@@ -32,7 +32,7 @@ func listenSocket(path string) (net.Listener, error) {
 	defer os.RemoveAll(nursery)
 	born := filepath.Join(nursery, "s")
 	if len(born) > maxPath || len(path) > maxPath {
-		return nil, fmt.Errorf("%s: the path of a socket has at most %d bytes, give a shorter --run-dir", path, maxPath)
+		return nil, fmt.Errorf("%s: the path of a socket has at most %d bytes, choose a shorter directory (--run-dir; of serve, --data)", path, maxPath)
 	}
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: born, Net: "unix"})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,6 +99,30 @@ func TestAccessLog(t *testing.T) {
 	if now := siteProcess(t, web1.Address, "shop"); now != app {
 		t.Errorf("process %s runs, not %s: a change of the access log has replaced it", now, app)
 	}
+}
+
+// A host alone prints the lines and answers on a socket in its data directory. A page of ours shows what it was about.
+func TestServeAccessLog(t *testing.T) {
+	dir := lab.Dir(t)
+	lab.Folder(t, dir, "root", nil)
+	text := siteText("shop", dir+"/root", "ready: {timeout: 1s}\n", lab.Bin(t, "childapp"), "-silent") + "accessLog: json\n"
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", text))
+	if a := lab.Get(t, s.address, "/x"); a.Status != 502 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	lab.Eventually(t, func() string {
+		if out := s.Out(); !strings.Contains(out, `"path":"/x"`) || !strings.Contains(out, `"status":502,"substatus":5,`) {
+			return "no line: " + out
+		}
+		return ""
+	})
+	lab.Eventually(t, func() string {
+		status, body := adminGet(t, filepath.Join(dir, "data"), "/metrics")
+		if status != 200 || !strings.Contains(body, `ancora_rejected_total{application="/",reason="no_instance",site="shop"} 1`) {
+			return body
+		}
+		return ""
+	})
 }
 
 // The same for those who follow.

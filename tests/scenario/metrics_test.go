@@ -14,11 +14,11 @@ import (
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
-// adminGet asks a host's admin socket.
-func adminGet(t *testing.T, h *lab.Host, path string) (int, string) {
+// adminGet asks the admin socket in a run directory.
+func adminGet(t *testing.T, dir, path string) (int, string) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(h.RunDir(), "admin.sock"))
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, "admin.sock"))
 	}}}
 	res, err := client.Get("http://admin" + path)
 	if err != nil {
@@ -49,7 +49,7 @@ func TestMetrics(t *testing.T) {
 		return ""
 	})
 	lab.Eventually(t, func() string {
-		status, body := adminGet(t, web1, "/metrics")
+		status, body := adminGet(t, web1.RunDir(), "/metrics")
 		if status != 200 {
 			return body
 		}
@@ -72,7 +72,7 @@ func TestMetrics(t *testing.T) {
 		}
 		return ""
 	})
-	if status, body := adminGet(t, web1, "/healthz"); status != 200 || body != "ok\n" {
+	if status, body := adminGet(t, web1.RunDir(), "/healthz"); status != 200 || body != "ok\n" {
 		t.Errorf("%d %q", status, body)
 	}
 	// The policy opens an address as well, while the agent runs.

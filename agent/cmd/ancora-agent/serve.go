@@ -19,6 +19,7 @@ import (
 	"github.com/oklog/run"
 	"github.com/spf13/cobra"
 
+	"github.com/ancora-fleet/ancora/agent/admin"
 	"github.com/ancora-fleet/ancora/agent/policy"
 	"github.com/ancora-fleet/ancora/dataplane"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
@@ -218,6 +219,7 @@ func (s *serving) run(ctx context.Context) error {
 		s.server.Run,
 		func(ctx context.Context) error { return s.announce(ctx, fresh) },
 		func(ctx context.Context) error { return s.follow(ctx, kept) },
+		admin.New(admin.Config{RunDir: s.data, Version: version, Counts: s.server.Counts, Logger: s.log}).Run,
 	} {
 		ctx, cancel := context.WithCancel(ctx)
 		g.Add(func() error { return action(ctx) }, func(error) { cancel() })
