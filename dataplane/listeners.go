@@ -82,7 +82,7 @@ func (l *listeners) bind(name, address string, edge Edge) {
 	}
 	log := l.server.log.Named("ingress")
 	options := edge.options()
-	options.Drain, options.NotFound, options.Logger = drainLimit, app.NotFound{}, log
+	options.Drain, options.NotFound, options.Logger = drainLimit, &watchedDoor{app.NotFound{}, l.server.nowhere}, log
 	serving := ingress.New(name, socket, &l.server.table, options)
 	run, stop := context.WithCancel(l.ctx)
 	l.open[name] = &openListener{wanted: address, address: bound, edge: edge, cancel: stop, goodbye: serving.Goodbye, serve: func() {

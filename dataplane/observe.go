@@ -12,16 +12,13 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/meter"
 )
 
-// watchedDoor is an application's door that tells its site's observer of the requests.
+// watchedDoor is a door that tells an observer of the requests.
 type watchedDoor struct {
-	*app.App
+	forward.Door
 	*observer
 }
 
-var _ interface {
-	forward.Door
-	forward.Observer
-} = (*watchedDoor)(nil)
+var _ forward.Observer = (*watchedDoor)(nil)
 
 // observer is told of the requests of one site, whichever application they are for. It stays while the site does.
 type observer struct {
@@ -45,7 +42,7 @@ func (o *observer) End(x *forward.Exchange) {
 
 // SiteCounts is what was counted at one site since the worker started.
 type SiteCounts struct {
-	Site string
+	Site string // empty for the requests that no site has claimed
 	meter.Counts
 	// LogDropped are lines of the access log that the disk was too slow or too full for.
 	LogDropped   uint64
@@ -63,11 +60,11 @@ type ApplicationCounts struct {
 	Load app.Load
 }
 
-// Counts gives the counters of the sites that run here, in the order of their names. It is not for the path of requests.
+// Counts gives the counters of the sites that run here, in the order of their names, those of no site first. It is not for the path of requests.
 func (s *Server) Counts() []SiteCounts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []SiteCounts
+	all := []SiteCounts{{Counts: s.nowhere.meter.Counts()}}
 	for _, name := range slices.Sorted(maps.Keys(s.sites)) {
 		r := s.sites[name]
 		counts := SiteCounts{Site: name, Counts: r.observer.meter.Counts()}

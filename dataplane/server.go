@@ -84,6 +84,7 @@ type Server struct {
 	policy  Policy
 	desired Desired
 	sites   map[string]*runningSite
+	nowhere *observer              // of requests that no site claims
 	logs    map[string]*runningLog // of sites that have, or had, one
 	notices map[string]*noticeState
 	orphans []*process.Process // found at the start, not adopted yet
@@ -106,7 +107,7 @@ func New(config Config) *Server {
 	}
 	s := &Server{
 		config: config, log: config.Logger, policy: config.Policy, ports: supervise.NewPorts(),
-		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, notices: map[string]*noticeState{}, first: true, healIn: healFirst,
+		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, nowhere: newObserver(), notices: map[string]*noticeState{}, first: true, healIn: healFirst,
 		orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{},
 	}
 	s.listeners = newListeners(s)

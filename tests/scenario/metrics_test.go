@@ -48,6 +48,9 @@ func TestMetrics(t *testing.T) {
 		}
 		return ""
 	})
+	if a, err := lab.Try(web1.Address, "/", "unknown.example"); err != nil || a.Status != 404 {
+		t.Errorf("%v %d", err, a.Status)
+	}
 	lab.Eventually(t, func() string {
 		status, body := adminGet(t, web1.RunDir(), "/metrics")
 		if status != 200 {
@@ -55,6 +58,7 @@ func TestMetrics(t *testing.T) {
 		}
 		for _, line := range []string{
 			`ancora_requests_total{code_class="4xx",site="shop"} 1`,
+			`ancora_requests_total{code_class="4xx",site=""} 1`,
 			`ancora_requests_in_flight{site="shop"} 0`,
 			`ancora_instance_starts_total{application="/",reason="request",site="shop"} 1`,
 			`ancora_instance_starts_total{application="/",reason="failure",site="shop"} 1`,
