@@ -28,7 +28,8 @@ import (
 // It is a net.Conn.
 type Conn struct {
 	nc     net.Conn // nil for a descriptor of its own
-	fd     int      // -1 when there is none, or none to be used directly
+	fd     int      // to be used directly; -1: through nc
+	look   int      // to look at; -1 when there is none
 	remote netip.AddrPort
 
 	raw    syscall.RawConn // nil until something has to wait
@@ -69,13 +70,15 @@ type waiter interface {
 
 // New wraps nc. A socket of the system is used directly from here on.
 func New(nc net.Conn) *Conn {
-	c := &Conn{nc: nc, fd: -1, waiter: nc}
+	c := &Conn{nc: nc, fd: -1, look: -1, waiter: nc}
 	c.callbacks()
-	if s, ok := nc.(syscall.Conn); ok && Direct {
-		if raw, err := s.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { c.fd = int(fd) })
+	if s, ok := nc.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil && raw.Control(func(fd uintptr) { c.look = int(fd) }) == nil {
 			c.raw = raw
 		}
+	}
+	if Direct {
+		c.fd = c.look
 	}
 	return c
 }
@@ -87,7 +90,7 @@ func (c *Conn) callbacks() {
 // FromDescriptor makes a connection of a connected stream socket that does not block; it belongs to the connection from then
 // on. Go's poller does not know it until something has to wait: a short connection never is.
 func FromDescriptor(fd int, remote netip.AddrPort) *Conn {
-	c := &Conn{fd: fd, remote: remote}
+	c := &Conn{fd: fd, look: fd, remote: remote}
 	c.callbacks()
 	return c
 }
@@ -153,10 +156,10 @@ func (c *Conn) Nudge() {
 func (c *Conn) Control(f func(fd uintptr)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.fd < 0 || c.closed {
+	if c.look < 0 || c.closed {
 		return false
 	}
-	f(uintptr(c.fd))
+	f(uintptr(c.look))
 	return true
 }
 
@@ -175,11 +178,11 @@ func (c *Conn) Ended() bool {
 // Quiet reports whether an idle connection is open and has nothing to read: no end, no error, no byte that nobody asked
 // for. It is Ended's sister for the owner.
 func (c *Conn) Quiet() bool {
-	if c.fd < 0 {
+	if c.look < 0 {
 		return true
 	}
 	var b [1]byte
-	_, errno := recv(c.fd, b[:], syscall.MSG_PEEK)
+	_, errno := recv(c.look, b[:], syscall.MSG_PEEK)
 	return errno == syscall.EAGAIN
 }
 

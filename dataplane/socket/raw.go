@@ -1,5 +1,3 @@
-//go:build !netconn
-
 package socket
 
 import (
@@ -8,10 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// Direct says that sockets are read and written past net.Conn. The build tag netconn switches that off, to compare and to
-// find out where a fault lies.
-const Direct = true
 
 // The calls below never wait, so they are made without telling the scheduler: the pair of entersyscall and exitsyscall
 // costs as much as a small receive, and what waits is Go's poller. A stop of the world waits for one of them at most.

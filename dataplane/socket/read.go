@@ -222,7 +222,7 @@ func (c *Conn) tryServe(uintptr) bool {
 // Peek waits for bytes and copies them to p without consuming them: who else gets the connection reads them again. It
 // goes on until accept, called with what is there so far, says that it has seen enough.
 func (c *Conn) Peek(p []byte, accept func([]byte) bool) error {
-	if c.fd < 0 {
+	if c.look < 0 {
 		return errors.ErrUnsupported
 	}
 	if err := c.register(); err != nil {
@@ -230,7 +230,7 @@ func (c *Conn) Peek(p []byte, accept func([]byte) bool) error {
 	}
 	var result error
 	err := c.raw.Read(func(uintptr) bool {
-		n, errno := recv(c.fd, p, syscall.MSG_PEEK)
+		n, errno := recv(c.look, p, syscall.MSG_PEEK)
 		switch {
 		case errno == syscall.EAGAIN:
 			return false
