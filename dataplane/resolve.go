@@ -100,7 +100,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Environ: func(at process.Endpoint, token string) []string { return plan.Environ(at.Port, at.Socket, token) },
 			Dir:     root, Credential: who.credential,
 			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Always: a.Start == site.StartAlways,
-			Port: plan.Port, Token: plan.Token, Paired: paired, Base: base, Idle: idle,
+			Protocol: plan.Protocol, Port: plan.Port, Token: plan.Token, Paired: paired, Base: base, Idle: idle,
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},

@@ -15,6 +15,10 @@ const tokenField = "MS-ASPNETCORE-TOKEN"
 // what is ours is added last, so no "Connection: MS-ASPNETCORE-TOKEN" can take it away. A body that has arrived whole
 // is appended too, so that one write carries everything; inline reports that, or that there is no body.
 func appendRequest(dst []byte, r *Request, opt *Options) (head []byte, inline bool) {
+	return appendBody(appendHead(dst, r, opt), r)
+}
+
+func appendHead(dst []byte, r *Request, opt *Options) []byte {
 	dst = append(dst, r.Method...)
 	dst = append(dst, ' ')
 	dst = append(dst, r.Path...)
@@ -43,8 +47,7 @@ func appendRequest(dst []byte, r *Request, opt *Options) (head []byte, inline bo
 		dst = append(dst, '\r', '\n')
 	}
 	dst = appendForwarded(dst, r, nominates, opt.Generic)
-	dst = append(dst, '\r', '\n')
-	return appendBody(dst, r)
+	return append(dst, '\r', '\n')
 }
 
 func appendField(dst []byte, f Field) []byte {

@@ -37,6 +37,10 @@ type Request struct {
 	// for the client then returns.
 	Body io.Reader
 
+	// Trailers names the trailer fields that may follow the body, and has their values when it has been read to its end. Nil:
+	// there are none, or they are dropped, as those of HTTP/1.1 are.
+	Trailers func() []Field
+
 	// Upgrade is set for a well-formed WebSocket handshake (GET, HTTP/1.1, no body).
 	Upgrade bool
 	// Expect100 is set when the client waits for 100 Continue. It is sent when Body is first read, never later than

@@ -71,6 +71,9 @@ func Serve(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options) err
 	if opt.TooLarge(r) {
 		return &Error{Kind: TooLarge}
 	}
+	if up.H2C() != nil {
+		return serveH2C(r, w, up, opt, nil)
+	}
 	x := exchange{r: r, w: w, opt: opt}
 	for fresh := false; ; fresh = true {
 		c, err := up.Open(r.Context, opt.RequestTimeout, fresh)
@@ -78,6 +81,9 @@ func Serve(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options) err
 			return &Error{Kind: dialKind(r.Context), Err: err}
 		}
 		again, err := x.try(c)
+		if err == errOnlyH2 {
+			return x.overH2C(up)
+		}
 		if !again || fresh {
 			return err
 		}
@@ -100,6 +106,23 @@ type exchange struct {
 	head   []byte // as it is sent, with the body when that was there already
 	inline bool
 	sent   bool // a head has gone to the client
+	used   bool // of the body something was read that cannot be sent again
+}
+
+// errOnlyH2 says that the instance speaks HTTP/2 alone; it goes no further than Serve.
+var errOnlyH2 = errors.New("forward: the instance speaks HTTP/2 only")
+
+// overH2C remembers that the instance speaks HTTP/2 and sends the request again, if that can be done.
+func (x *exchange) overH2C(up *upstream.Upstream) error {
+	up.SpeakH2C()
+	if x.used {
+		return &Error{Kind: Malformed, Err: errOnlyH2}
+	}
+	var read []byte // of the body, which went with the head
+	if x.r.Body != nil && x.inline {
+		read = append(read, x.head[len(x.head)-int(max(x.r.ContentLength, 0)):]...)
+	}
+	return serveH2C(x.r, x.w, up, x.opt, read)
 }
 
 // try makes the exchange on c and ends c in any case. The error is nil or an *Error.
@@ -121,6 +144,14 @@ func (x *exchange) try(c *upstream.Conn) (again bool, err error) {
 		again = !streamed && c.Reused() && c.Untouched() && isGone(err) && idempotent(x.r.Method)
 		c.Discard()
 		return again, x.failure(err)
+	}
+	if c.First() {
+		if speaksOnlyH2(answer, c) {
+			x.used = p.stop(c, x.r.Body)
+			c.Discard()
+			return false, errOnlyH2
+		}
+		c.SpeaksH1()
 	}
 	if answer.Status == 101 {
 		return false, x.tunnel(c, answer)

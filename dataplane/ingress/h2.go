@@ -209,6 +209,13 @@ func (o *h2Writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Trailer is for applications that speak HTTP/2 as well.
+func (o *h2Writer) Trailer(fields []forward.Field) {
+	for _, f := range fields {
+		o.w.Header().Add(http.TrailerPrefix+string(f.Name), string(f.Value))
+	}
+}
+
 func (o *h2Writer) Abort(error) { o.aborted = true }
 
 // refuse answers a request that is none. It is written here and not left to net/http, so that a client which does not

@@ -35,8 +35,9 @@ type Plan struct {
 	Args    []string
 	Profile site.Profile
 	// Port is 0 for a drawn one, Token empty for a made one.
-	Port  uint16
-	Token string
+	Port     uint16
+	Token    string
+	Protocol site.Protocol
 	// Unix says that an instance listens on a unix socket.
 	Unix bool
 
@@ -96,6 +97,7 @@ func (p *Plan) settings(in Input) error {
 		p.BodyLimit = *a.BodyLimit
 	}
 	p.Concurrency, p.Queue = count(limits.Concurrency, a.Concurrency), count(limits.Queue, a.Queue)
+	p.Protocol = a.Protocol
 	p.Unix = a.Socket == site.SocketUnix
 	p.QueueTimeout = first(limits.QueueTimeout, a.QueueTimeout)
 	if p.Profile == "" {
@@ -170,7 +172,7 @@ func withSocket(s, socket string) string {
 // Fingerprint differs when a running instance must be replaced; it holds no secret in clear.
 func (p *Plan) Fingerprint() string {
 	return digest(slices.Concat(p.Command(0, ""), []string{"\x00env"}, p.Environ(0, "", p.Token), []string{
-		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)), strconv.FormatBool(p.Unix),
+		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)), strconv.FormatBool(p.Unix), string(p.Protocol),
 	}))
 }
 

@@ -49,6 +49,8 @@ type Application struct {
 	Profile Profile
 	// Socket is what an instance listens on; empty is SocketTCP.
 	Socket Socket
+	// Protocol is what an instance speaks; empty: it is found out.
+	Protocol Protocol
 	// Command is program and arguments, without a shell; empty is what web.config or the folder says.
 	Command []string
 	Env     []Variable
@@ -109,6 +111,16 @@ const (
 	// SocketUnix is a unix socket, whose path the application gets as SOCKET. Only with ProfileGeneric: IIS integration
 	// listens on a port and nowhere else.
 	SocketUnix Socket = "unix"
+)
+
+// Protocol is what an instance speaks.
+type Protocol string
+
+const (
+	// ProtocolHTTP1 is HTTP/1.1 and nothing else.
+	ProtocolHTTP1 Protocol = "http/1.1"
+	// ProtocolH2C is HTTP/2 with prior knowledge and nothing else, as gRPC servers on a port without TLS speak.
+	ProtocolH2C Protocol = "h2c"
 )
 
 // StartMode says when the first instance starts.

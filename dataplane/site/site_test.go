@@ -37,6 +37,7 @@ func TestValidate(t *testing.T) {
 		"unclean root":      {func(s *Site) { s.Applications[0].Root = "/srv/../etc" }, []string{"applications[0].root"}},
 		"path":              {func(s *Site) { s.Applications[0].Path = "/a/" }, []string{"applications[0].path"}},
 		"path twice":        {func(s *Site) { s.Applications = append(s.Applications, s.Applications[0]) }, []string{"applications[1].path"}},
+		"protocol":          {func(s *Site) { s.Applications[0].Protocol = "h2" }, []string{"applications[0].protocol"}},
 		"socket":            {func(s *Site) { s.Applications[0].Socket = "pipe" }, []string{"applications[0].socket"}},
 		"socket of IIS":     {func(s *Site) { s.Applications[0].Socket = SocketUnix }, []string{"applications[0].socket"}},
 		"unix socket":       {func(s *Site) { s.Applications[0].Socket, s.Applications[0].Profile = SocketUnix, ProfileGeneric }, nil},

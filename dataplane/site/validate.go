@@ -128,6 +128,9 @@ func (c *check) application(at string, a *Application) {
 	case a.Socket == SocketUnix && a.Profile != ProfileGeneric:
 		c.add(at+".socket", "unix needs profile: generic: IIS integration listens on a port and nowhere else")
 	}
+	if a.Protocol != "" && a.Protocol != ProtocolHTTP1 && a.Protocol != ProtocolH2C {
+		c.add(at+".protocol", "%q is not known: http/1.1 or h2c; without it, it is found out", a.Protocol)
+	}
 	if a.Start != "" && a.Start != StartOnRequest && a.Start != StartAlways {
 		c.add(at+".start", "%q is not known: onRequest or always", a.Start)
 	}

@@ -53,7 +53,7 @@ func (w *writer) line(depth int, format string, args ...any) {
 func (w *writer) application(a *site.Application) {
 	w.line(1, "- path: %s", quote(a.Path))
 	w.line(2, "root: %s", quote(a.Root))
-	for _, f := range []struct{ name, value string }{{"user", a.User}, {"profile", string(a.Profile)}, {"start", string(a.Start)}, {"socket", string(a.Socket)}} {
+	for _, f := range []struct{ name, value string }{{"user", a.User}, {"profile", string(a.Profile)}, {"start", string(a.Start)}, {"socket", string(a.Socket)}, {"protocol", string(a.Protocol)}} {
 		if f.value != "" {
 			w.line(2, "%s: %s", f.name, quote(f.value))
 		}

@@ -97,10 +97,10 @@ func (r *reader) binding(n ast.Node, path string) site.Binding {
 
 func (r *reader) application(n ast.Node, path string) site.Application {
 	a := site.Application{Path: "/"}
-	var profile, start, socket string
+	var profile, start, socket, protocol string
 	r.fields(n, path, map[string]field{
 		"path": r.text(&a.Path), "root": r.text(&a.Root), "user": r.text(&a.User),
-		"profile": r.text(&profile), "start": r.text(&start), "socket": r.text(&socket), "command": r.texts(&a.Command),
+		"profile": r.text(&profile), "start": r.text(&start), "socket": r.text(&socket), "protocol": r.text(&protocol), "command": r.texts(&a.Command),
 		"env": func(n ast.Node, path string) { a.Env = r.variables(n, path) },
 		"ready": func(n ast.Node, path string) {
 			r.fields(n, path, map[string]field{"timeout": r.duration(&a.StartupTimeLimit)}, "http")
@@ -118,7 +118,7 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 			}, "memory", "cpu", "pids")
 		},
 	}, "recycle", "prefix", "instances", "release", "warmup", "idle")
-	a.Profile, a.Start, a.Socket = site.Profile(profile), site.StartMode(start), site.Socket(socket)
+	a.Profile, a.Start, a.Socket, a.Protocol = site.Profile(profile), site.StartMode(start), site.Socket(socket), site.Protocol(protocol)
 	return a
 }
 

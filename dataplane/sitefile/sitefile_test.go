@@ -47,6 +47,7 @@ applications:
     command: [./api, --listen, "127.0.0.1:${PORT}"]
     start: always
     socket: unix
+    protocol: h2c
 `
 
 func pointer[T any](v T) *T { return &v }
@@ -65,7 +66,7 @@ func wholeSite() *site.Site {
 			RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
 			BodyLimit: pointer(int64(64 << 20)), Concurrency: pointer(uint32(200)), Queue: pointer(uint32(0)), QueueTimeout: pointer(10 * time.Second),
 		}, {
-			Path: "/api", Root: "/srv/api", Profile: site.ProfileGeneric, Start: site.StartAlways, Socket: site.SocketUnix,
+			Path: "/api", Root: "/srv/api", Profile: site.ProfileGeneric, Start: site.StartAlways, Socket: site.SocketUnix, Protocol: site.ProtocolH2C,
 			Command: []string{"./api", "--listen", "127.0.0.1:${PORT}"},
 		}},
 	}

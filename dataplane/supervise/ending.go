@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/ancora-fleet/ancora/dataplane/h1"
+	"github.com/ancora-fleet/ancora/dataplane/h2c"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/meter"
 	"github.com/ancora-fleet/ancora/dataplane/process"
@@ -42,6 +45,9 @@ func answerText(status string, err error) string {
 
 func (i *instance) shutdownRequest() (string, error) {
 	limit := max(i.pool.config.Shutdown, time.Second)
+	if h := i.speaksH2C(); h != nil {
+		return i.shutdownOverH2(h, limit)
+	}
 	conn, err := net.DialTimeout("tcp4", fmt.Sprintf("127.0.0.1:%d", i.at.Port), limit)
 	if err != nil {
 		return "", err
@@ -60,6 +66,32 @@ func (i *instance) shutdownRequest() (string, error) {
 	_, rest, _ := strings.Cut(line, " ")
 	status, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	return status, nil
+}
+
+// speaksH2C gives the client for an instance that speaks HTTP/2 only.
+func (i *instance) speaksH2C() *h2c.Client {
+	i.pool.mu.Lock()
+	defer i.pool.mu.Unlock()
+	if i.upstream == nil {
+		return nil
+	}
+	return i.upstream.H2C()
+}
+
+func (i *instance) shutdownOverH2(h *h2c.Client, limit time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	answer, err := h.Do(ctx, &h2c.Request{
+		Method: "POST", Target: strings.TrimSuffix(i.pool.config.Base, "/") + "/iisintegration", Host: fmt.Sprintf("127.0.0.1:%d", i.at.Port),
+		Fields: []h1.Field{
+			{Name: []byte("MS-ASPNETCORE-EVENT"), Value: []byte("shutdown")}, {Name: []byte("MS-ASPNETCORE-TOKEN"), Value: []byte(i.token)},
+		},
+	})
+	if err != nil {
+		return "", err
+	}
+	_ = answer.Body.Close() // its status is all it has to say
+	return strconv.Itoa(answer.Status), nil
 }
 
 // end collects what is to be known of a run that is over, and takes it out of the pool.

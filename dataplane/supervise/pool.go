@@ -14,6 +14,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/meter"
 	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
 
@@ -39,6 +40,8 @@ type Config struct {
 	RapidFails int
 	// Always keeps an instance running without requests.
 	Always bool
+	// Protocol is what instances speak; empty: the first answer tells.
+	Protocol site.Protocol
 	// SocketDir is where instances have their unix sockets; empty: they listen on ports.
 	SocketDir string
 	// Port is 0 for a drawn one. Token is empty for a made one.
@@ -277,7 +280,11 @@ func (p *Pool) becameReady(i *instance) {
 	}
 	i.upstream = upstream.New(network, address, upstream.Options{
 		Idle: p.config.Idle, Connected: p.config.Meter.Connected, Place: p.config.Place,
+		H2C: p.config.Protocol == site.ProtocolH2C,
 	})
+	if p.config.Protocol == site.ProtocolHTTP1 {
+		i.upstream.SpeaksH1()
+	}
 	i.settle(nil)
 	p.restarts = 0
 	p.failure = nil

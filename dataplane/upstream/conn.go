@@ -174,6 +174,15 @@ func (c *Conn) Raw() {
 	c.mu.Unlock()
 }
 
+// Peek gives what has been read and not used, without using it.
+func (c *Conn) Peek() []byte { return c.window() }
+
+// First reports whether nothing the instance has answered was in HTTP/1.1 so far: what it answers now tells what it speaks.
+func (c *Conn) First() bool { return !c.up.answered.Load() }
+
+// SpeaksH1 says that it has.
+func (c *Conn) SpeaksH1() { c.up.SpeaksH1() }
+
 // Poll returns the next piece of the answer's body among what has been read already, nil when only waiting will tell;
 // otherwise it is Receive.
 func (c *Conn) Poll() ([]byte, error) {

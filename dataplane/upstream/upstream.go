@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ancora-fleet/ancora/dataplane/h2c"
 	"github.com/ancora-fleet/ancora/dataplane/socket"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	Connected func()
 	// Place is what each exchange holds while the instance owes something; nil is nothing.
 	Place Place
+	// H2C says that the instance speaks HTTP/2 with prior knowledge, and nothing else.
+	H2C bool
 }
 
 // Why an exchange was ended from outside.
@@ -78,7 +81,32 @@ type Upstream struct {
 	resting atomic.Bool // it rests for a second, since nothing is busy
 	wake    chan struct{}
 	born    time.Time
+
+	answered atomic.Bool // by a first head
+	h2c      atomic.Pointer[h2c.Client]
 }
+
+// H2C gives the client for an instance that speaks HTTP/2 only; nil: it speaks HTTP/1.1, or nobody knows yet.
+func (u *Upstream) H2C() *h2c.Client { return u.h2c.Load() }
+
+// SpeakH2C makes every later request use HTTP/2.
+func (u *Upstream) SpeakH2C() {
+	if u.h2c.Load() == nil {
+		u.h2c.CompareAndSwap(nil, h2c.New(u.network, u.address, h2c.Options{Idle: u.idle, Connect: u.dialer.Timeout}))
+	}
+}
+
+// SpeaksH1 says that the instance speaks HTTP/1.1, whatever its answers look like.
+func (u *Upstream) SpeaksH1() { u.answered.Store(true) }
+
+// Place gives what Options had.
+func (u *Upstream) Place() Place { return u.place }
+
+// Borrow lends a buffer of 32 KiB, to be given back with Return.
+func (u *Upstream) Borrow() *[]byte { return u.buffers.Get() }
+
+// Return takes it back.
+func (u *Upstream) Return(b *[]byte) { u.buffers.Put(b) }
 
 // clock is the time since New: half of what time.Now has to ask for.
 func (u *Upstream) clock() time.Duration { return time.Since(u.born) }
@@ -95,7 +123,7 @@ func New(network, address string, opt Options) *Upstream {
 	if opt.Connected == nil {
 		opt.Connected = func() {}
 	}
-	return &Upstream{
+	u := &Upstream{
 		network: network, address: address,
 		dialer:  net.Dialer{Timeout: opt.Connect, KeepAlive: -1},
 		idle:    opt.Idle,
@@ -107,6 +135,10 @@ func New(network, address string, opt Options) *Upstream {
 		wake:    make(chan struct{}, 1),
 		born:    time.Now(),
 	}
+	if opt.H2C {
+		u.SpeakH2C()
+	}
+	return u
 }
 
 // Open begins an exchange, on an idle connection or, when there is none or anew asks for it, on a new one. It ends
@@ -165,6 +197,9 @@ func (u *Upstream) Close() {
 	u.mu.Unlock()
 	for _, c := range free {
 		c.sock.Close()
+	}
+	if h := u.H2C(); h != nil {
+		h.Close()
 	}
 	u.attend()
 }

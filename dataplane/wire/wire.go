@@ -103,6 +103,15 @@ func application(m *typesv1.Application) (site.Application, error) {
 	default:
 		return a, fmt.Errorf("profile %d is not known to this version", m.GetProfile())
 	}
+	switch f.GetProtocol() {
+	case typesv1.Protocol_PROTOCOL_UNSPECIFIED:
+	case typesv1.Protocol_PROTOCOL_HTTP1:
+		a.Protocol = site.ProtocolHTTP1
+	case typesv1.Protocol_PROTOCOL_H2C:
+		a.Protocol = site.ProtocolH2C
+	default:
+		return a, fmt.Errorf("protocol %d is not known to this version", f.GetProtocol())
+	}
 	switch p.GetSocket() {
 	case typesv1.Socket_SOCKET_UNSPECIFIED:
 	case typesv1.Socket_SOCKET_TCP:
@@ -169,8 +178,14 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 	case site.ProfileGeneric:
 		m.Profile = typesv1.Profile_PROFILE_GENERIC
 	}
-	if a.RequestTimeout != nil || a.DisableStartUpErrorPage != nil {
+	if a.RequestTimeout != nil || a.DisableStartUpErrorPage != nil || a.Protocol != "" {
 		m.Forward = &typesv1.ForwardSpec{RequestTimeout: durationMessage(a.RequestTimeout), DisableStartUpErrorPage: a.DisableStartUpErrorPage}
+	}
+	switch a.Protocol {
+	case site.ProtocolHTTP1:
+		m.Forward.Protocol = typesv1.Protocol_PROTOCOL_HTTP1
+	case site.ProtocolH2C:
+		m.Forward.Protocol = typesv1.Protocol_PROTOCOL_H2C
 	}
 	if a.BodyLimit != nil || a.Concurrency != nil || a.Queue != nil || a.QueueTimeout != nil {
 		m.Limits = &typesv1.LimitSpec{Body: a.BodyLimit, Concurrency: a.Concurrency, Queue: a.Queue, QueueTimeout: durationMessage(a.QueueTimeout)}

@@ -7,8 +7,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ancora-fleet/ancora/tests/lab"
@@ -242,4 +244,32 @@ func TestDotnetLiveConfig(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// An application whose endpoint speaks HTTP/2 only is found out by its first answer, is served from then on, also after the loss
+// of the worker, and ends when it is asked.
+func TestDotnetHTTP2Only(t *testing.T) {
+	top := dotnet(t)
+	dir := lab.Dir(t)
+	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
+	file := lab.Write(t, dir, "site.yaml", siteText("shop", filepath.Join(top, "apps", "probe"), "env: {Kestrel__EndpointDefaults__Protocols: Http2}\n"))
+	s := serve(t, dir, file)
+	for loss := range 2 {
+		if loss > 0 {
+			app := instances(t, dir+"/data")
+			for _, child := range lab.Children(s.Pid()) {
+				if !slices.Contains(app, child) {
+					_ = syscall.Kill(child, syscall.SIGKILL)
+				}
+			}
+		}
+		if a := lab.Get(t, s.address, "/"); a.Status != 200 {
+			t.Fatalf("%d %s\n%s", a.Status, a.Body, s.Log())
+		}
+	}
+	s.Stop(t)
+	s.Wait(t)
+	if !strings.Contains(s.Log(), "instance stopped") || strings.Contains(s.Log(), "killed") {
+		t.Errorf("it did not end by itself:\n%s", s.Log())
+	}
 }

@@ -236,6 +236,57 @@ func (StartMode) EnumDescriptor() ([]byte, []int) {
 	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{3}
 }
 
+// Protocol is what an instance speaks.
+type Protocol int32
+
+const (
+	Protocol_PROTOCOL_UNSPECIFIED Protocol = 0
+	Protocol_PROTOCOL_HTTP1       Protocol = 1
+	// HTTP/2 with prior knowledge.
+	Protocol_PROTOCOL_H2C Protocol = 2
+)
+
+// Enum value maps for Protocol.
+var (
+	Protocol_name = map[int32]string{
+		0: "PROTOCOL_UNSPECIFIED",
+		1: "PROTOCOL_HTTP1",
+		2: "PROTOCOL_H2C",
+	}
+	Protocol_value = map[string]int32{
+		"PROTOCOL_UNSPECIFIED": 0,
+		"PROTOCOL_HTTP1":       1,
+		"PROTOCOL_H2C":         2,
+	}
+)
+
+func (x Protocol) Enum() *Protocol {
+	p := new(Protocol)
+	*p = x
+	return p
+}
+
+func (x Protocol) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Protocol) Descriptor() protoreflect.EnumDescriptor {
+	return file_ancora_types_v1_site_proto_enumTypes[4].Descriptor()
+}
+
+func (Protocol) Type() protoreflect.EnumType {
+	return &file_ancora_types_v1_site_proto_enumTypes[4]
+}
+
+func (x Protocol) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Protocol.Descriptor instead.
+func (Protocol) EnumDescriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{4}
+}
+
 // Site is what an operator configures: where it runs, where it is reached, and which applications it has.
 //
 // The controller stores the deterministic encoding of a Site without its output-only fields revision, etag and
@@ -772,8 +823,10 @@ type ForwardSpec struct {
 	RequestTimeout *durationpb.Duration `protobuf:"bytes,1,opt,name=request_timeout,json=requestTimeout,proto3" json:"request_timeout,omitempty"`
 	// Plain 502 instead of the start-up page.
 	DisableStartUpErrorPage *bool `protobuf:"varint,2,opt,name=disable_start_up_error_page,json=disableStartUpErrorPage,proto3,oneof" json:"disable_start_up_error_page,omitempty"`
-	unknownFields           protoimpl.UnknownFields
-	sizeCache               protoimpl.SizeCache
+	// UNSPECIFIED is found out: by HTTP/1.1, until the first answer of an instance says that it speaks HTTP/2 only.
+	Protocol      Protocol `protobuf:"varint,3,opt,name=protocol,proto3,enum=ancora.types.v1.Protocol" json:"protocol,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ForwardSpec) Reset() {
@@ -818,6 +871,13 @@ func (x *ForwardSpec) GetDisableStartUpErrorPage() bool {
 		return *x.DisableStartUpErrorPage
 	}
 	return false
+}
+
+func (x *ForwardSpec) GetProtocol() Protocol {
+	if x != nil {
+		return x.Protocol
+	}
+	return Protocol_PROTOCOL_UNSPECIFIED
 }
 
 // LimitSpec says how much of an application visitors may use at once. What is unset has its default.
@@ -945,10 +1005,11 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x17_rapid_fails_per_minute\"?\n" +
 	"\x13EnvironmentVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xb4\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xeb\x01\n" +
 	"\vForwardSpec\x12B\n" +
 	"\x0frequest_timeout\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\x12A\n" +
-	"\x1bdisable_start_up_error_page\x18\x02 \x01(\bH\x00R\x17disableStartUpErrorPage\x88\x01\x01B\x1e\n" +
+	"\x1bdisable_start_up_error_page\x18\x02 \x01(\bH\x00R\x17disableStartUpErrorPage\x88\x01\x01\x125\n" +
+	"\bprotocol\x18\x03 \x01(\x0e2\x19.ancora.types.v1.ProtocolR\bprotocolB\x1e\n" +
 	"\x1c_disable_start_up_error_page\"\xc9\x01\n" +
 	"\tLimitSpec\x12\x17\n" +
 	"\x04body\x18\x01 \x01(\x03H\x00R\x04body\x88\x01\x01\x12%\n" +
@@ -976,7 +1037,11 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\tStartMode\x12\x1a\n" +
 	"\x16START_MODE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15START_MODE_ON_REQUEST\x10\x01\x12\x15\n" +
-	"\x11START_MODE_ALWAYS\x10\x02B>Z<github.com/ancora-fleet/ancora/proto/ancora/types/v1;typesv1b\x06proto3"
+	"\x11START_MODE_ALWAYS\x10\x02*J\n" +
+	"\bProtocol\x12\x18\n" +
+	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0ePROTOCOL_HTTP1\x10\x01\x12\x10\n" +
+	"\fPROTOCOL_H2C\x10\x02B>Z<github.com/ancora-fleet/ancora/proto/ancora/types/v1;typesv1b\x06proto3"
 
 var (
 	file_ancora_types_v1_site_proto_rawDescOnce sync.Once
@@ -990,51 +1055,53 @@ func file_ancora_types_v1_site_proto_rawDescGZIP() []byte {
 	return file_ancora_types_v1_site_proto_rawDescData
 }
 
-var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_ancora_types_v1_site_proto_goTypes = []any{
 	(AccessLog)(0),                // 0: ancora.types.v1.AccessLog
 	(Profile)(0),                  // 1: ancora.types.v1.Profile
 	(Socket)(0),                   // 2: ancora.types.v1.Socket
 	(StartMode)(0),                // 3: ancora.types.v1.StartMode
-	(*Site)(nil),                  // 4: ancora.types.v1.Site
-	(*Placement)(nil),             // 5: ancora.types.v1.Placement
-	(*Selector)(nil),              // 6: ancora.types.v1.Selector
-	(*Binding)(nil),               // 7: ancora.types.v1.Binding
-	(*Application)(nil),           // 8: ancora.types.v1.Application
-	(*ProcessSpec)(nil),           // 9: ancora.types.v1.ProcessSpec
-	(*EnvironmentVariable)(nil),   // 10: ancora.types.v1.EnvironmentVariable
-	(*ForwardSpec)(nil),           // 11: ancora.types.v1.ForwardSpec
-	(*LimitSpec)(nil),             // 12: ancora.types.v1.LimitSpec
-	nil,                           // 13: ancora.types.v1.Site.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(Protocol)(0),                 // 4: ancora.types.v1.Protocol
+	(*Site)(nil),                  // 5: ancora.types.v1.Site
+	(*Placement)(nil),             // 6: ancora.types.v1.Placement
+	(*Selector)(nil),              // 7: ancora.types.v1.Selector
+	(*Binding)(nil),               // 8: ancora.types.v1.Binding
+	(*Application)(nil),           // 9: ancora.types.v1.Application
+	(*ProcessSpec)(nil),           // 10: ancora.types.v1.ProcessSpec
+	(*EnvironmentVariable)(nil),   // 11: ancora.types.v1.EnvironmentVariable
+	(*ForwardSpec)(nil),           // 12: ancora.types.v1.ForwardSpec
+	(*LimitSpec)(nil),             // 13: ancora.types.v1.LimitSpec
+	nil,                           // 14: ancora.types.v1.Site.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
 }
 var file_ancora_types_v1_site_proto_depIdxs = []int32{
-	13, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
-	5,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
-	7,  // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
-	8,  // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
+	14, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
+	6,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
+	8,  // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
+	9,  // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
 	0,  // 4: ancora.types.v1.Site.access_log:type_name -> ancora.types.v1.AccessLog
-	14, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
-	14, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
+	15, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
+	15, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
 	1,  // 8: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
-	9,  // 9: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
-	11, // 10: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
-	12, // 11: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
-	10, // 12: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
+	10, // 9: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
+	12, // 10: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
+	13, // 11: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
+	11, // 12: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
 	3,  // 13: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
-	15, // 14: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
-	15, // 15: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
+	16, // 14: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
+	16, // 15: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
 	2,  // 16: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
-	15, // 17: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	15, // 18: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	16, // 17: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	4,  // 18: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
+	16, // 19: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }
@@ -1050,7 +1117,7 @@ func file_ancora_types_v1_site_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_site_proto_rawDesc), len(file_ancora_types_v1_site_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
