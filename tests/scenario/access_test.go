@@ -125,19 +125,32 @@ func TestServeAccessLog(t *testing.T) {
 	})
 }
 
-// The same for those who follow.
+// Who follows gets every line once, also when the worker that writes them is killed in between.
 func TestAccessLogFollow(t *testing.T) {
 	f := lab.NewFleet(t)
-	f.Join("web1", "role=web")
+	web1 := f.Join("web1", "role=web")
 	f.Must("apply", "-f", withAccessLog(t, f.Site("shop", "role=web"), "combined"), "--wait")
 	logs := f.Background("logs", "shop", "--stream", "access", "-f")
-	for i := range 3 {
-		f.Get("web1", "shop", fmt.Sprintf("/pid?%d", i))
+	line := func(i int) string { return fmt.Sprintf(`"GET /pid?%d HTTP/1.1" 200 `, i) }
+	for i := range 6 {
+		app := strings.TrimSpace(f.Get("web1", "shop", fmt.Sprintf("/pid?%d", i)).Body)
 		lab.Eventually(t, func() string {
-			if strings.Contains(logs.Out(), fmt.Sprintf(`"GET /pid?%d HTTP/1.1" 200 `, i)) {
+			if strings.Contains(logs.Out(), line(i)) {
 				return ""
 			}
 			return "not followed: " + logs.Out() + logs.Log()
 		})
+		if i%2 == 1 {
+			for _, w := range lab.Children(web1.Pid()) {
+				if fmt.Sprint(w) != app {
+					_ = syscall.Kill(w, syscall.SIGKILL)
+				}
+			}
+		}
+	}
+	for i := range 6 {
+		if n := strings.Count(logs.Out(), line(i)); n != 1 {
+			t.Errorf("line %d comes %d times:\n%s", i, n, logs.Out())
+		}
 	}
 }
