@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/h1"
+	"github.com/ancora-fleet/ancora/dataplane/socket"
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
 
@@ -242,6 +243,9 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 				c.Yield()
 			}
 			first = false
+			if err = x.splice(c); err != nil {
+				break
+			}
 			if piece, err = c.Receive(); err != nil {
 				break
 			}
@@ -255,6 +259,29 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 		return nil
 	}
 	return err
+}
+
+// splice passes the rest of a long body from socket to socket, where both sides are sockets and nobody has to see the bytes.
+// Nothing was done when it returns nil.
+func (x *exchange) splice(c *upstream.Conn) error {
+	drainer, ok := x.w.(drainer)
+	if !ok || !drainer.Drains() {
+		return nil
+	}
+	pipe := c.Splice()
+	if pipe == nil {
+		return nil
+	}
+	defer c.Spliced(pipe)
+	for {
+		n, err := c.Fill(pipe)
+		if err != nil {
+			return err
+		}
+		if err := drainer.Drain(pipe, n); err != nil {
+			return clientError{err}
+		}
+	}
 }
 
 // pass hands a piece to the client; none makes it take what was held back. It may be in no hurry: the time limit counts only
@@ -271,6 +298,11 @@ func (x *exchange) pass(piece []byte) error {
 type (
 	// reasoner takes the reason phrase of the next Head (FWD-20).
 	reasoner interface{ Reason(phrase []byte) }
+	// drainer takes n bytes of the body out of a pipe, if it can.
+	drainer interface {
+		Drains() bool
+		Drain(p *socket.Pipe, n int) error
+	}
 	// holder takes a piece of the body that may be held back: a Write, also one without bytes, or the end follows.
 	holder interface{ Hold(p []byte) error }
 )

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -260,5 +261,40 @@ func TestServerField(t *testing.T) {
 				t.Errorf("HTTP/%d %s: %q", response.ProtoMajor, path, got)
 			}
 		}
+	}
+}
+
+// TestLongAnswers come whole whether they are copied or go from socket to socket, several on one connection; one that is cut
+// is seen to be cut.
+func TestLongAnswers(t *testing.T) {
+	content := make([]byte, 3<<20)
+	for i := range content {
+		content[i] = byte(i * 7)
+	}
+	s := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		var n, cut int
+		fmt.Sscan(r.URL.RawQuery, &n)
+		fmt.Sscan(r.Header.Get("Cut"), &cut)
+		w.Header().Set("Content-Length", strconv.Itoa(n))
+		w.Write(content[:n-cut])
+		if cut > 0 {
+			panic(http.ErrAbortHandler)
+		}
+	}, Options{})
+	c := dial(t, s)
+	for _, n := range []int{100, 30_000, 40_000, 70_000, 100_000, len(content), 1} {
+		c.say(fmt.Sprintf("GET /?%d HTTP/1.1\r\nHost: x\r\n\r\n", n))
+		if _, body := c.answer("GET"); body != string(content[:n]) {
+			t.Errorf("%d bytes of %d, or other ones", len(body), n)
+		}
+	}
+	c.say(fmt.Sprintf("GET /?%d HTTP/1.1\r\nHost: x\r\nCut: 5\r\n\r\n", len(content)))
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(res.Body)
+	if err == nil || !bytes.HasPrefix(content, got) {
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/h1"
+	"github.com/ancora-fleet/ancora/dataplane/socket"
 )
 
 // writer is the client's end of an HTTP/1.1 answer. It implements forward.ResponseWriter, and besides Reason and Hold.
@@ -206,6 +207,26 @@ func (w *writer) gather(before, p, after []byte) error {
 	err := c.sock.Gather(w.vecs[:]...)
 	c.writes.Add(1)
 	w.buf, w.vecs = w.buf[:0], [3][]byte{}
+	return err
+}
+
+// Drains reports whether the rest of the body may come through a pipe.
+func (w *writer) Drains() bool {
+	return w.state == started && !w.aborted && w.bodied && !w.chunked && w.left > 0 && len(w.buf) == 0 && w.t.c.sock.Direct()
+}
+
+// Drain is Write for n bytes that a pipe has.
+func (w *writer) Drain(p *socket.Pipe, n int) error {
+	if int64(n) > w.left {
+		return errOverrun
+	}
+	w.left -= int64(n)
+	w.sent += int64(n)
+	w.payload += int64(n)
+	c := w.t.c
+	c.writes.Add(1)
+	err := c.sock.Drain(p)
+	c.writes.Add(1)
 	return err
 }
 

@@ -308,3 +308,58 @@ func TestGather(t *testing.T) {
 		}
 	})
 }
+
+// TestSplice: what comes on one connection goes out on another through a pipe, whole, however slowly the other takes it; a
+// pipe that is left full is used by nobody else.
+func TestSplice(t *testing.T) {
+	direct(t)
+	both(t, func(t *testing.T, from *Conn, source *net.TCPConn) {
+		to, sink := pair(t)
+		var all Pipes
+		pipe, err := all.Get()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
+		go func() {
+			source.Write(want)
+			source.CloseWrite()
+		}()
+		got := make(chan []byte)
+		go func() {
+			b, _ := io.ReadAll(sink)
+			got <- b
+		}()
+		for total := int64(0); ; {
+			n, err := from.Fill(pipe, int64(len(want))-total+1)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if total += int64(n); n > pipeSize {
+				t.Fatalf("%d bytes at once", n)
+			}
+			if err := to.Drain(pipe); err != nil {
+				t.Fatal(err)
+			}
+		}
+		to.CloseWrite()
+		if b := <-got; !bytes.Equal(b, want) {
+			t.Errorf("%d bytes, want %d", len(b), len(want))
+		}
+		all.Put(pipe)
+
+		other, peer := pair(t)
+		io.WriteString(peer, "secret")
+		full, _ := all.Get()
+		if _, err := other.Fill(full, 100); err != nil {
+			t.Fatal(err)
+		}
+		all.Put(full)
+		if next, _ := all.Get(); next.n != 0 {
+			t.Error("a pipe with somebody else's bytes")
+		}
+	})
+}

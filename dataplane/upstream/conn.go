@@ -216,6 +216,44 @@ func (c *Conn) Receive() ([]byte, error) {
 	}
 }
 
+// leastSplice is from how many bytes on a body goes from socket to socket inside of the kernel: for less, a pipe costs more
+// than the copies it saves.
+const leastSplice = 32 << 10
+
+// Splice gives a pipe for the rest of the answer's body, or nil where that is too short, has no known length, or comes over no
+// socket of the system. It goes back with Spliced.
+func (c *Conn) Splice() *socket.Pipe {
+	if c.body.kind != bodyLength || c.body.left < leastSplice || c.r < c.w || !c.sock.Direct() {
+		return nil
+	}
+	p, err := c.up.pipes.Get()
+	if err != nil {
+		return nil // out of descriptors: copying needs none
+	}
+	return p
+}
+
+// Spliced takes the pipe back.
+func (c *Conn) Spliced(p *socket.Pipe) { c.up.pipes.Put(p) }
+
+// Fill waits for more of the body and moves it into the pipe, which is empty. Its errors are Receive's.
+func (c *Conn) Fill(p *socket.Pipe) (int, error) {
+	if c.body.left == 0 {
+		return 0, io.EOF
+	}
+	c.tenure.body.Store(c.turn)
+	c.reads.Add(1)
+	n, err := c.sock.Fill(p, c.body.left)
+	c.reads.Add(1)
+	if c.body.left -= int64(n); c.body.left == 0 {
+		c.body.kind = bodyEnded
+	}
+	if err == io.EOF {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, c.reason(err)
+}
+
 func (b *body) next(in []byte) (piece []byte, n int, err error) {
 	switch b.kind {
 	case bodyLength:

@@ -68,6 +68,7 @@ type Upstream struct {
 	dialer  net.Dialer
 	idle    time.Duration
 	place   Place
+	pipes   socket.Pipes
 	buffers *socket.Pool
 	narrow  *socket.Pool
 	opened  func()
