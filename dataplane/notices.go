@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -150,11 +151,7 @@ func (s *Server) probe(ctx context.Context, notice string, t target) error {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(probeTimeout))
-	host := t.hostname
-	if host == "" {
-		host = "ancora.invalid"
-	}
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", t.path, host); err != nil {
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", t.path, anyHost(t.hostname)); err != nil {
 		return err
 	}
 	lines := bufio.NewScanner(conn)
@@ -171,6 +168,14 @@ func (s *Server) probe(ctx context.Context, notice string, t target) error {
 		}
 	}
 	return fmt.Errorf("%s%s on listener %s answers %q, not this notice", t.hostname, t.path, t.listener, status)
+}
+
+// anyHost gives a host name that a binding's hostname is for.
+func anyHost(hostname string) string {
+	if rest, ok := strings.CutPrefix(hostname, "*."); ok {
+		return "ancora-probe." + rest
+	}
+	return cmp.Or(hostname, "ancora.invalid")
 }
 
 // reachable turns an address to listen on into one to dial.

@@ -15,7 +15,7 @@ import (
 // Entry says which door serves a path of a host name on a listener.
 type Entry struct {
 	Listener string // name of the listener, as sites spell it
-	Hostname string // without port; "" is the default of the listener, for every name that has no entry of its own
+	Hostname string // without port, or `*.` and a name; "" is the default of the listener, for every name that nothing else is for
 	Path     string // of the application, starts with '/'; a trailing '/' means nothing
 	Door     forward.Door
 }
@@ -35,8 +35,8 @@ type Table struct {
 	listeners map[string]hosts
 }
 
-// hosts maps a lower-case host name to its applications, those with longer paths first.
-type hosts map[string][]application
+// hosts has the applications of each name, those with longer paths first.
+type hosts = Names[[]application]
 
 type application struct {
 	path  string // lower case, without a trailing '/'; "" is the root
@@ -60,7 +60,7 @@ func New(entries []Entry) (*Table, error) {
 			names = make(hosts)
 			t.listeners[e.Listener] = names
 		}
-		name := strings.ToLower(strings.TrimSuffix(e.Hostname, "."))
+		name := Fold(e.Hostname)
 		if first, taken := find(names[name], path); taken {
 			problems = append(problems, &Conflict{First: first, Second: i, Entry: e})
 			continue
@@ -107,8 +107,8 @@ func find(list []application, path string) (index int, ok bool) {
 	return 0, false
 }
 
-// Lookup finds the door for a normalised path. The host name is compared exactly, without regard to case, port and a
-// trailing dot; a name that has an entry never falls back to the default of the listener. Among the applications of a
+// Lookup finds the door for a normalised path. The host name is looked up as Names does; a name that has an entry never
+// falls back to a pattern or to the default of the listener. Among the applications of a
 // name the longest path wins that is equal to the request's or a prefix of it up to a '/', without regard to case. Base
 // is that prefix as the request spells it, a view of path, empty for the root.
 func (t *Table) Lookup(listener string, host, path []byte) (door forward.Door, base []byte, ok bool) {
@@ -116,30 +116,13 @@ func (t *Table) Lookup(listener string, host, path []byte) (door forward.Door, b
 		return nil, nil, false
 	}
 	names := t.listeners[listener]
-	list, ok := names.lookup(host)
-	if !ok {
-		list = names[""]
-	}
+	list, _ := names.Lookup(host)
 	for i := range list {
 		if n := len(list[i].path); hasPrefix(path, list[i].path) {
 			return list[i].door, path[:n], true
 		}
 	}
 	return nil, nil, false
-}
-
-// lookup folds the name on the stack, so that it costs no allocation. Host names have at most 253 bytes.
-func (h hosts) lookup(host []byte) ([]application, bool) {
-	var buf [256]byte
-	host = trimPort(host)
-	if len(host) == 0 || len(host) > len(buf) {
-		return nil, false
-	}
-	for i, c := range host {
-		buf[i] = lower(c)
-	}
-	list, ok := h[string(buf[:len(host)])]
-	return list, ok
 }
 
 func trimPort(host []byte) []byte {

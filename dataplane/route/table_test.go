@@ -20,6 +20,8 @@ func TestLookup(t *testing.T) {
 		{"http", "files.example", "/files", door("files")},
 		{"http", "files.example", "/großer ordner", door("folder")},
 		{"internal", "shop.example", "/", door("internal")},
+		{"http", "*.Example", "/", door("any")},
+		{"http", "*.shop.example", "/any", door("any shop")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +43,14 @@ func TestLookup(t *testing.T) {
 		{"internal", "shop.example", "/api", "internal", ""},
 		{"internal", "other", "/", "", ""},
 		{"none", "shop.example", "/", "", ""},
+		{"http", "blog.example", "/api", "any", ""},
+		{"http", "BLOG.Example.:81", "/", "any", ""},
+		{"http", "a.blog.example", "/", "default", ""}, // one label, not two
+		{"http", "example", "/", "default", ""},
+		{"http", ".example", "/", "default", ""},
+		{"http", "a.shop.example", "/any", "any shop", "/any"},
+		{"http", "a.shop.example", "/", "", ""}, // no way from the longer pattern to another
+		{"http", "files.example", "/any", "", ""},
 	}
 	for _, tt := range tests {
 		d, base, ok := table.Lookup(tt.listener, []byte(tt.host), []byte(tt.path))
@@ -55,6 +65,10 @@ func TestLookup(t *testing.T) {
 	host, path := []byte("shop.example:80"), []byte("/api/v2/x")
 	if n := testing.AllocsPerRun(100, func() { table.Lookup("http", host, path) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+	host = []byte("blog.example")
+	if n := testing.AllocsPerRun(100, func() { table.Lookup("http", host, path) }); n != 0 {
+		t.Errorf("%v allocations for a pattern", n)
 	}
 }
 

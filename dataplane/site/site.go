@@ -32,7 +32,8 @@ type Placement struct {
 // Binding is a listener's name and the hostnames the site answers to there.
 type Binding struct {
 	Listener string
-	// Hostnames are exact DNS names; none means every Host that no other site claims on the listener.
+	// Hostnames are DNS names, or `*.` and a name for those one label below it; an exact one goes before a pattern. None means
+	// every Host that no other site claims on the listener.
 	Hostnames []string
 }
 

@@ -231,13 +231,13 @@ func validHostname(name string) error {
 	if name == "" {
 		return errors.New("is empty")
 	}
-	if strings.HasPrefix(name, "*") {
-		return fmt.Errorf("%q: wildcard hostnames are not supported yet", name)
-	}
 	if len(name) > 253 {
 		return fmt.Errorf("%q is longer than 253 characters", name)
 	}
-	for label := range strings.SplitSeq(name, ".") {
+	for label := range strings.SplitSeq(strings.TrimPrefix(name, "*."), ".") {
+		if strings.Contains(label, "*") {
+			return fmt.Errorf("%q: a * stands for one label, the first: *.example.com", name)
+		}
 		if ValidLabel(strings.ToLower(label)) != nil {
 			return fmt.Errorf("%q is not a DNS name (other alphabets in their xn-- form, no port)", name)
 		}

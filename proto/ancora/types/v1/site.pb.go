@@ -515,7 +515,8 @@ type Binding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Each agent's policy maps this name to an address; a name it does not declare is a rejection.
 	Listener string `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
-	// Exact DNS names. Empty: requests whose Host no other site claims on this listener.
+	// DNS names, or `*.` and a name for those one label below it; an exact one goes before a pattern. Empty: requests whose
+	// Host no other site claims on this listener.
 	Hostnames     []string `protobuf:"bytes,2,rep,name=hostnames,proto3" json:"hostnames,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
