@@ -50,6 +50,7 @@ func newH2Server(l *Listener) *h2Server {
 		Protocols:         protocols,
 		ReadHeaderTimeout: l.opt.HeadLimit,
 		IdleTimeout:       l.opt.IdleLimit,
+		WriteTimeout:      l.opt.StallLimit, // of what net/http answers itself: ServeHTTP takes it away
 		MaxHeaderBytes:    h1.MaxHead,
 		// The least frame size there is: net/http's own 1 MiB would be the buffer of every connection that asks for it.
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: 128, MaxReadFrameSize: 16 << 10, SendPingTimeout: 30 * time.Second, WriteByteTimeout: l.opt.StallLimit},
@@ -107,6 +108,7 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	control := http.NewResponseController(w)
 	stream := h.streams.begin(control)
 	defer h.streams.end(stream)
+	_ = control.SetWriteDeadline(time.Time{}) // an answer may take its time; it knows deadlines: it is HTTP/2
 	out := &h2Writer{w: w, flush: control.Flush, stream: stream}
 	r, err := h.request(hr)
 	if err != nil {

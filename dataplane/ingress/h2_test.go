@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 )
@@ -103,5 +104,27 @@ func TestH2EarlyAnswer(t *testing.T) {
 	}
 	if res.Body.Close(); res.StatusCode != 401 {
 		t.Error(res.Status)
+	}
+}
+
+// TestH2PatientAnswer: the limit is for clients, not for applications that take their time.
+func TestH2PatientAnswer(t *testing.T) {
+	s := start(t, door(func(r *forward.Request, w forward.ResponseWriter) {
+		w.Head(200, nil, -1)
+		for range 2 {
+			w.Write([]byte("event"))
+			select {
+			case <-r.Context.Done():
+			case <-time.After(rest + rest/4): // so that the sweep has looked
+			}
+		}
+	}), Options{H2C: true, StallLimit: 50 * time.Millisecond})
+	res, err := h2Client(t).Get("http://" + s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "eventevent" {
+		t.Errorf("%q, %v", body, err)
 	}
 }

@@ -83,6 +83,8 @@ func TestFloods(t *testing.T) {
 func TestStalls(t *testing.T) {
 	for _, stall := range []struct{ name, head, verdict string }{
 		{"no window", get, "RST_STREAM INTERNAL_ERROR"},
+		{"no window for a refusal", get + "host: evil.example\n", "RST_STREAM INTERNAL_ERROR"},
+		{"no window for a refusal of net/http", get + "connection: x\n", "RST_STREAM INTERNAL_ERROR"},
 		{"no body", post + "content-length: 9\n", "408"},
 	} {
 		t.Run(stall.name, func(t *testing.T) {
