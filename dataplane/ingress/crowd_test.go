@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,10 +61,12 @@ func (s *server) connected() int {
 // TestMaxConnections: one more than may be takes the place of the one that has waited longest; those that have a request
 // keep theirs, and then the new one is closed.
 func TestMaxConnections(t *testing.T) {
-	release := make(chan struct{})
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
 	s := start(t, door(func(r *forward.Request, w forward.ResponseWriter) {
 		if string(r.Path) == "/slow" {
-			<-release
+			<-held
 		}
 		echo(r, w)
 	}), Options{MaxConnections: 3})
@@ -85,7 +88,7 @@ func TestMaxConnections(t *testing.T) {
 	}
 	fourth := dial(t, s)
 	if !fourth.served() || !second.closed() {
-		t.Error("the one that has waited longest is still there")
+		t.Fatal("the one that has waited longest is still there")
 	}
 	busy := []*wire{first, third, fourth}
 	for _, c := range busy {
@@ -105,7 +108,7 @@ func TestMaxConnections(t *testing.T) {
 	if fifth := dial(t, s); !fifth.closed() {
 		t.Error("let in as the fourth")
 	}
-	close(release)
+	release()
 	for _, c := range busy {
 		if response, _ := c.answer("GET"); response.StatusCode != 200 {
 			t.Error(response.Status)
