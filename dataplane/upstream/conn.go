@@ -221,9 +221,9 @@ func (c *Conn) Receive() ([]byte, error) {
 const leastSplice = 32 << 10
 
 // Splice gives a pipe for the rest of the answer's body, or nil where that is too short, has no known length, or comes over no
-// socket of the system. It goes back with Spliced.
+// socket of the system, or over one of very many: a pipe takes two descriptors for as long as a client takes for its answer. It goes back with Spliced.
 func (c *Conn) Splice() *socket.Pipe {
-	if c.body.kind != bodyLength || c.body.left < leastSplice || c.r < c.w || !c.sock.Direct() {
+	if c.buffers == c.up.narrow || c.body.kind != bodyLength || c.body.left < leastSplice || c.r < c.w || !c.sock.Direct() {
 		return nil
 	}
 	p, err := c.up.pipes.Get()

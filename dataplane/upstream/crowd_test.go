@@ -1,0 +1,42 @@
+package upstream
+
+import "testing"
+
+// Connections beyond the first 256 read into small buffers and use no pipe: what slow clients hold of them must stay little,
+// in memory and in descriptors.
+func TestManyConnections(t *testing.T) {
+	direct(t)
+	in := newInstance(t, says("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"))
+	u := newUpstream(t, in.addr, Options{})
+	var all []*Conn
+	for range wideMost + 1 {
+		all = append(all, open(t, u, 0))
+	}
+	for n, want := range map[int]int{0: bufferSize, wideMost - 1: bufferSize, wideMost: narrowSize} {
+		c := all[n]
+		buf := c.Borrow()
+		if len(*buf) != want {
+			t.Errorf("connection %d reads %d bytes, want %d", n, len(*buf), want)
+		}
+		c.Return(buf)
+		if err := c.Send([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.ReceiveHead(get, 0); err != nil {
+			t.Fatal(err)
+		}
+		pipe := c.Splice()
+		if piped := pipe != nil; piped != (want == bufferSize) {
+			t.Errorf("connection %d has a pipe: %v", n, piped)
+		}
+		if pipe != nil {
+			c.Spliced(pipe)
+		}
+	}
+	for _, c := range all {
+		c.Discard()
+	}
+	for range all {
+		<-in.ended
+	}
+}
