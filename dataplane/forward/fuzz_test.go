@@ -114,7 +114,33 @@ func FuzzForward(f *testing.F) {
 		}
 		onlyOurs(t, r, again.Fields)
 		sameToThem(t, out, again, body)
+		nothingOfIIS(t, r)
 	})
+}
+
+// nothingOfIIS: an application of the generic profile gets no field of the module, the client without a port, and the
+// host name that this request has, whatever the client says of it.
+func nothingOfIIS(t *testing.T, r *forward.Request) {
+	t.Helper()
+	out, _ := forward.AppendRequest(nil, r, &forward.Options{Token: "t0ken", Generic: true})
+	var h h1.Request
+	if err := h.Parse(out); err != nil {
+		t.Fatalf("%q: %v", out, err)
+	}
+	hosts := 0
+	for _, f := range h.Fields {
+		switch name := strings.ReplaceAll(strings.ToUpper(string(f.Name)), "_", "-"); {
+		case strings.HasPrefix(name, "MS-ASPNETCORE"),
+			name == "X-FORWARDED-FOR" && !bytes.HasSuffix(f.Value, []byte("192.0.2.1")),
+			name == "X-FORWARDED-HOST" && !bytes.Equal(f.Value, r.Host):
+			t.Fatalf("%s: %q", f.Name, f.Value)
+		case name == "X-FORWARDED-HOST":
+			hosts++
+		}
+	}
+	if hosts != 1 {
+		t.Fatalf("%d host names in %q", hosts, out)
+	}
 }
 
 // corpus gives the first bytes of every case of the HTTP/1.1 corpus.
