@@ -49,7 +49,7 @@ func TestObserverDoesNotAllocate(t *testing.T) {
 	o, x := newObserver(), exchange()
 	count := func() float64 {
 		return testing.AllocsPerRun(100, func() {
-			o.Begin()
+			o.Begin(x.Request)
 			o.End(x)
 		})
 	}

@@ -29,11 +29,11 @@ type observer struct {
 func newObserver() *observer { return &observer{meter: meter.NewSite()} }
 
 // Begin implements forward.Observer.
-func (o *observer) Begin() { o.meter.Begin() }
+func (o *observer) Begin(r *forward.Request) { o.meter.Begin(r.Lane) }
 
 // End implements forward.Observer.
 func (o *observer) End(x *forward.Exchange) {
-	o.meter.End(x.Status, x.Duration, x.Received, x.Sent, x.Aborted)
+	o.meter.End(x.Request.Lane, x.Status, x.Duration, x.Received, x.Sent, x.Aborted)
 	if l := o.log.Load(); l != nil {
 		e := entryOf(x, time.Now())
 		l.Add(&e)

@@ -24,11 +24,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func counts() []dataplane.SiteCounts {
 	s := meter.NewSite()
 	for range 4 {
-		s.Begin()
+		s.Begin(0)
 	}
-	s.End(200, 3*time.Millisecond, 100, 1000, false)
-	s.End(503, 2*time.Second, 50, 200, true)
-	s.End(404, time.Hour, 50, 200, false)
+	s.End(0, 200, 3*time.Millisecond, 100, 1000, false)
+	s.End(0, 503, 2*time.Second, 50, 200, true)
+	s.End(0, 404, time.Hour, 50, 200, false)
 	return []dataplane.SiteCounts{{Site: "blog", Counts: meter.NewSite().Counts()}, {
 		Site: "shop", Counts: s.Counts(), LogDropped: 8, Applications: []dataplane.ApplicationCounts{{
 			Application: "/api", Connects: 7, Starts: map[meter.Reason]uint64{meter.Failure: 2},

@@ -29,6 +29,6 @@ type Exchange struct {
 // Observer is what a Door may be as well, to be told of its requests: Begin before Serve, End when the answer has gone or was
 // cut. Both are called on the goroutine of the request, for every request: they do not wait and do not allocate.
 type Observer interface {
-	Begin()
+	Begin(*Request)
 	End(*Exchange)
 }

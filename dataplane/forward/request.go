@@ -54,6 +54,9 @@ type Request struct {
 	// X-Forwarded-Proto. Those fields pass on as they are then: they say it already.
 	ClientTold, SchemeTold bool
 
+	// Lane is a number that requests have in common which tend to run on one processor; any will do.
+	Lane uint32
+
 	// Context ends when the client is gone. There is one per connection, so nothing is attached to it.
 	Context context.Context
 	// Ending ends when the connection should come to its end: a WebSocket is told so. Nil: never.

@@ -77,7 +77,7 @@ func Serve(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options) err
 	}
 	x := exchange{r: r, w: w, opt: opt}
 	for fresh := false; ; fresh = true {
-		c, err := up.Open(r.Context, opt.RequestTimeout, fresh)
+		c, err := up.Open(r.Context, r.Lane, opt.RequestTimeout, fresh)
 		if err != nil {
 			return &Error{Kind: dialKind(r.Context), Err: err}
 		}

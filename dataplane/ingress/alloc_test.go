@@ -53,8 +53,10 @@ type counted struct {
 	*meter.Site
 }
 
+func (c counted) Begin(r *forward.Request) { c.Site.Begin(r.Lane) }
+
 func (c counted) End(x *forward.Exchange) {
-	c.Site.End(x.Status, x.Duration, x.Received, x.Sent, x.Aborted)
+	c.Site.End(x.Request.Lane, x.Status, x.Duration, x.Received, x.Sent, x.Aborted)
 }
 
 const browser = "GET /shop/products?sort=name HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +

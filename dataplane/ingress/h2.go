@@ -125,7 +125,7 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		r.Body = body
 	}
 	seen := sight{}
-	seen.begin(door)
+	seen.begin(door, r)
 	door.Serve(r, out)
 	seen.endH2(r, hr, body, out)
 	out.finish()

@@ -92,6 +92,7 @@ type Listener struct {
 
 	small, large *socket.Pool // for heads and bodies that come in; large ones hold the largest head
 	turns        sync.Pool
+	lanes        atomic.Uint32
 	date         atomic.Pointer[[]byte] // today's Date field, to the second
 	watch        *watcher               // nil where the system has none
 	h2           *h2Server              // nil without Options.H2C
@@ -127,7 +128,7 @@ func New(name string, ln net.Listener, table *atomic.Pointer[route.Table], opt O
 		conns: make(map[*conn]struct{}),
 		free:  make(chan *conn), retire: make(chan struct{}),
 	}
-	l.turns.New = func() any { return new(turn) }
+	l.turns.New = func() any { return &turn{lane: l.lanes.Add(1)} }
 	l.life, l.kill = context.WithCancel(context.Background())
 	l.ending, l.end = context.WithCancel(context.Background())
 	if opt.H2C {

@@ -19,9 +19,9 @@ type sight struct {
 }
 
 // begin says that a request is about to pass through the door.
-func (s *sight) begin(door forward.Door) {
+func (s *sight) begin(door forward.Door, r *forward.Request) {
 	if s.observer, _ = door.(forward.Observer); s.observer != nil {
-		s.observer.Begin()
+		s.observer.Begin(r)
 		if s.epoch.IsZero() {
 			s.epoch = time.Now()
 		}

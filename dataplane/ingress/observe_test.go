@@ -32,7 +32,7 @@ func watch(d door) *watched {
 	return &watched{d, make(chan struct{}, 10), make(chan seen, 10), make(chan netip.AddrPort, 10)}
 }
 
-func (w *watched) Begin() { w.begun <- struct{}{} }
+func (w *watched) Begin(*forward.Request) { w.begun <- struct{}{} }
 
 func (w *watched) End(x *forward.Exchange) {
 	if x.Duration <= 0 {

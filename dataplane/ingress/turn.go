@@ -33,6 +33,7 @@ type turn struct {
 
 	head h1.Request
 	req  forward.Request
+	lane uint32 // turns stay with a processor
 	path []byte // room for a path that had to be normalised
 	body body
 	out  writer
@@ -140,7 +141,7 @@ func (t *turn) serve() step {
 		door = c.l.opt.NotFound
 	}
 	t.req.Base = base
-	t.seen.begin(door)
+	t.seen.begin(door, &t.req)
 	door.Serve(&t.req, &t.out)
 	return t.finish()
 }
@@ -260,7 +261,7 @@ func (t *turn) prepare() error {
 	t.req = forward.Request{
 		Method: h.Method, Path: path, Query: query, Host: h.Host, Fields: h.Fields,
 		ContentLength: h.Length, Upgrade: h.Upgrade, Expect100: h.Expect,
-		Client: t.c.client, Context: &t.c.presence, Ending: t.c.l.ending,
+		Client: t.c.client, Context: &t.c.presence, Ending: t.c.l.ending, Lane: t.lane,
 	}
 	if h.Length != 0 || h.Upgrade {
 		t.req.Body = &t.body

@@ -11,14 +11,14 @@ import (
 func TestCounts(t *testing.T) {
 	s := NewSite()
 	for range 7 {
-		s.Begin()
+		s.Begin(5)
 	}
-	s.End(200, time.Millisecond, 100, 1000, false)
-	s.End(204, time.Millisecond+1, 10, 20, false)
-	s.End(404, 2*time.Minute, 0, 0, false)
-	s.End(101, time.Hour, 1, 2, false)
-	s.End(0, 0, 5, 0, true)
-	s.End(502, 59*time.Second, 0, 1, true)
+	s.End(5, 200, time.Millisecond, 100, 1000, false)
+	s.End(5, 204, time.Millisecond+1, 10, 20, false)
+	s.End(5, 404, 2*time.Minute, 0, 0, false)
+	s.End(5, 101, time.Hour, 1, 2, false)
+	s.End(5, 0, 0, 5, 0, true)
+	s.End(5, 502, 59*time.Second, 0, 1, true)
 	want := Counts{
 		Classes: [5]uint64{1, 2, 0, 2, 1}, InFlight: 1,
 		Durations: []uint64{2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1},
@@ -36,8 +36,8 @@ func TestCounts(t *testing.T) {
 func TestStrangeStatus(t *testing.T) {
 	s := NewSite()
 	for _, status := range []int{-1, 0, 99, 600, 999, 1 << 30} {
-		s.Begin()
-		s.End(status, -time.Second, 0, 0, false)
+		s.Begin(5)
+		s.End(5, status, -time.Second, 0, 0, false)
 	}
 	if c := s.Counts(); c.Classes[3] != 6 || c.Took != 0 || c.InFlight != 0 {
 		t.Errorf("%+v", c)
@@ -51,8 +51,8 @@ func TestSnapshotsWhileCounting(t *testing.T) {
 	for range 4 {
 		counting.Go(func() {
 			for range 5000 {
-				s.Begin()
-				s.End(200, time.Millisecond, 1, 1, false)
+				s.Begin(5)
+				s.End(5, 200, time.Millisecond, 1, 1, false)
 			}
 		})
 	}
@@ -70,8 +70,8 @@ func TestSnapshotsWhileCounting(t *testing.T) {
 func TestCountingDoesNotAllocate(t *testing.T) {
 	s := NewSite()
 	if n := testing.AllocsPerRun(100, func() {
-		s.Begin()
-		s.End(200, time.Millisecond, 1, 1, false)
+		s.Begin(5)
+		s.End(5, 200, time.Millisecond, 1, 1, false)
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -94,8 +94,8 @@ func BenchmarkRequest(b *testing.B) {
 	s := NewSite()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
-			s.Begin()
-			s.End(200, 700*time.Microsecond, 500, 1200, false)
+			s.Begin(5)
+			s.End(5, 200, 700*time.Microsecond, 500, 1200, false)
 		}
 	})
 }

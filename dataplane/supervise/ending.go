@@ -140,7 +140,7 @@ func (i *instance) end(m machine, exit process.Exit) {
 func (i *instance) wanted(m machine) bool {
 	i.pool.mu.Lock()
 	defer i.pool.mu.Unlock()
-	return i.stopping && !m.Late
+	return i.stopping.Load() && !m.Late
 }
 
 func (i *instance) startFailure(m machine, exit process.Exit, elsewhere string) *StartError {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,11 +49,14 @@ type instance struct {
 	once    sync.Once
 	failure error
 
+	// stopping changes under the pool's lock, before inFlight is looked at.
+	stopping atomic.Bool
+	inFlight atomic.Int64
+
 	// Guarded by the pool's lock.
-	ready, stopping bool
-	inFlight        int
-	upstream        *upstream.Upstream
-	state           State
+	ready    bool
+	upstream *upstream.Upstream
+	state    State
 }
 
 // note is what outlives the worker.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -112,6 +113,7 @@ type Claim struct {
 type Pool struct {
 	config Config
 	log    hclog.Logger
+	open   atomic.Pointer[instance] // current while it lets requests in; they come in without the lock
 
 	mu       sync.Mutex
 	current  *instance // starting or ready
@@ -136,10 +138,7 @@ func New(config Config) *Pool {
 
 // TryAcquire takes an instance that is ready; it starts none and does not wait.
 func (p *Pool) TryAcquire() (Claim, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := p.current; i != nil && i.ready && !p.closed {
-		i.inFlight++
+	if i := p.open.Load(); i != nil && i.enter(p) {
 		return Claim{i.upstream, i.token, i.ending, p, i}, true
 	}
 	return Claim{}, false
@@ -158,7 +157,7 @@ func (p *Pool) acquire(ctx context.Context, why meter.Reason) (Claim, error) {
 			return Claim{}, err
 		}
 		if i.ready {
-			i.inFlight++
+			i.inFlight.Add(1)
 			p.mu.Unlock()
 			return Claim{i.upstream, i.token, i.ending, p, i}, nil
 		}
@@ -203,13 +202,23 @@ func (p *Pool) take(why meter.Reason) (*instance, error) {
 
 // Release gives an instance back.
 func (c Claim) Release() {
-	p := c.pool
-	p.mu.Lock()
-	c.instance.inFlight--
-	last := c.instance.inFlight == 0 && c.instance.stopping
-	p.mu.Unlock()
-	if last {
-		c.instance.send(event{kind: idle})
+	c.instance.leave()
+}
+
+// enter counts a request in, unless the instance lets none in any more. Counting comes first: who closes the pool either sees
+// the request, or is seen by it.
+func (i *instance) enter(p *Pool) bool {
+	i.inFlight.Add(1)
+	if p.open.Load() == i {
+		return true
+	}
+	i.leave()
+	return false
+}
+
+func (i *instance) leave() {
+	if i.inFlight.Add(-1) == 0 && i.stopping.Load() {
+		i.send(event{kind: idle})
 	}
 }
 
@@ -235,11 +244,12 @@ func (p *Pool) Await(ctx context.Context) error {
 func (p *Pool) Close(drain time.Duration) {
 	p.mu.Lock()
 	p.closed = true
+	p.open.Store(nil)
 	i := p.current
 	busyNow := false
 	if i != nil {
-		i.stopping = true
-		busyNow = i.inFlight > 0
+		i.stopping.Store(true)
+		busyNow = i.inFlight.Load() > 0
 	}
 	p.mu.Unlock()
 	if i == nil {
@@ -250,10 +260,7 @@ func (p *Pool) Close(drain time.Duration) {
 	}
 	i.send(event{kind: stop, drain: drain})
 	// The last request may have ended between the look and the stop.
-	p.mu.Lock()
-	empty := i.inFlight == 0
-	p.mu.Unlock()
-	if busyNow && empty {
+	if busyNow && i.inFlight.Load() == 0 {
 		i.send(event{kind: idle})
 	}
 }
@@ -285,6 +292,9 @@ func (p *Pool) becameReady(i *instance) {
 	if p.config.Protocol == site.ProtocolHTTP1 {
 		i.upstream.SpeaksH1()
 	}
+	if !p.closed && p.current == i {
+		p.open.Store(i)
+	}
 	i.settle(nil)
 	p.restarts = 0
 	p.failure = nil
@@ -298,6 +308,7 @@ func (p *Pool) ended(i *instance, record *ExitRecord, failure error, counts bool
 	if p.current == i {
 		p.current = nil
 	}
+	p.open.CompareAndSwap(i, nil)
 	if record != nil {
 		p.last = record
 	}

@@ -24,6 +24,7 @@ type Conn struct {
 	up        *Upstream
 	sock      *socket.Conn
 	buffers   *socket.Pool
+	lane      uint32
 	idleAt    time.Duration // by the clock of up
 	idleLimit time.Duration
 

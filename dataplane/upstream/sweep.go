@@ -64,20 +64,16 @@ func look(conns []*Conn, now time.Time) (busy bool) {
 // list collects all connections, and takes those out that have been idle for too long. A nil list ends the sweep.
 func (u *Upstream) list(conns []*Conn, now time.Time) (all, expired []*Conn) {
 	clock := u.clock()
+	expired = u.free.weed(func(c *Conn) bool {
+		// What has had no request for a second is looked at: the instance may have closed it.
+		rested := clock - c.idleAt
+		return rested < c.idleLimit && (rested < rest || c.sock.Quiet())
+	})
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	kept := u.free[:0]
-	for _, c := range u.free {
-		// What has had no request for a second is looked at: the instance may have closed it.
-		if rested := clock - c.idleAt; rested < c.idleLimit && (rested < rest || c.sock.Quiet()) {
-			kept = append(kept, c)
-			continue
-		}
+	for _, c := range expired {
 		delete(u.all, c)
-		expired = append(expired, c)
 	}
-	clear(u.free[len(kept):])
-	u.free = kept
 	if len(u.all) == 0 {
 		u.swept = false
 		for _, c := range expired {

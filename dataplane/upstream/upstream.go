@@ -73,11 +73,12 @@ type Upstream struct {
 	narrow  *socket.Pool
 	opened  func()
 
-	mu     sync.Mutex
-	free   []*Conn // idle ones, the one used last at the end
-	all    map[*Conn]struct{}
-	closed bool
-	swept  bool // the goroutine runs
+	free   lanes
+	closed atomic.Bool
+
+	mu    sync.Mutex
+	all   map[*Conn]struct{}
+	swept bool // the goroutine runs
 
 	resting atomic.Bool // it rests for a second, since nothing is busy
 	wake    chan struct{}
@@ -144,16 +145,17 @@ func New(network, address string, opt Options) *Upstream {
 
 // Open begins an exchange, on an idle connection or, when there is none or anew asks for it, on a new one. It ends
 // with Conn.End or Conn.Discard. The exchange is interrupted when ctx ends, and when no byte moves for timeout; 0 is
-// no limit.
-func (u *Upstream) Open(ctx context.Context, timeout time.Duration, anew bool) (*Conn, error) {
+// no limit. An idle connection is taken from the given lane first, and goes back there.
+func (u *Upstream) Open(ctx context.Context, lane uint32, timeout time.Duration, anew bool) (*Conn, error) {
 	for !anew {
-		c, err := u.take()
-		if err != nil {
-			return nil, err
+		if u.closed.Load() {
+			return nil, ErrClosed
 		}
+		c := u.free.take(lane)
 		if c == nil {
 			break
 		}
+		c.lane = lane
 		if rested := u.clock() - c.idleAt; rested < c.idleLimit && (rested < fresh || c.sock.Quiet()) {
 			c.begin(ctx, timeout, true)
 			u.attend()
@@ -167,9 +169,10 @@ func (u *Upstream) Open(ctx context.Context, timeout time.Duration, anew bool) (
 	}
 	u.opened()
 	c := newConn(u, nc)
+	c.lane = lane
 	c.begin(ctx, timeout, false)
 	u.mu.Lock()
-	if u.closed {
+	if u.closed.Load() {
 		u.mu.Unlock()
 		nc.Close()
 		return nil, ErrClosed
@@ -190,14 +193,10 @@ func (u *Upstream) Open(ctx context.Context, timeout time.Duration, anew bool) (
 // Close closes the idle connections now, the busy ones at the end of their exchange, and refuses new exchanges.
 func (u *Upstream) Close() {
 	u.mu.Lock()
-	free := u.free
-	u.free, u.closed = nil, true
-	for _, c := range free {
-		delete(u.all, c)
-	}
+	u.closed.Store(true)
 	u.mu.Unlock()
-	for _, c := range free {
-		c.sock.Close()
+	for _, c := range u.free.weed(func(*Conn) bool { return false }) {
+		u.drop(c)
 	}
 	if h := u.H2C(); h != nil {
 		h.Close()
@@ -205,29 +204,9 @@ func (u *Upstream) Close() {
 	u.attend()
 }
 
-func (u *Upstream) take() (*Conn, error) {
-	var c *Conn
-	var err error
-	u.mu.Lock()
-	if n := len(u.free); u.closed {
-		err = ErrClosed
-	} else if n > 0 {
-		c, u.free[n-1] = u.free[n-1], nil
-		u.free = u.free[:n-1]
-	}
-	u.mu.Unlock()
-	return c, err
-}
-
 // keep puts a connection back for the next exchange.
 func (u *Upstream) keep(c *Conn) {
-	u.mu.Lock()
-	closed := u.closed
-	if !closed {
-		u.free = append(u.free, c)
-	}
-	u.mu.Unlock()
-	if closed {
+	if !u.free.keep(c.lane, c, u.closed.Load) {
 		u.drop(c)
 	}
 }

@@ -74,7 +74,7 @@ func says(text string) func(int, net.Conn) {
 
 func open(t *testing.T, u *Upstream, timeout time.Duration) *Conn {
 	t.Helper()
-	c, err := u.Open(t.Context(), timeout, false)
+	c, err := u.Open(t.Context(), 0, timeout, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,9 +175,7 @@ func TestUnaskedBytes(t *testing.T) {
 	u := newUpstream(t, in.addr, Options{})
 	exchange(t, u)
 	close(unasked)
-	u.mu.Lock()
-	c := u.free[0]
-	u.mu.Unlock()
+	c := resting(u)
 	eventually(t, "the bytes arrive", func() bool { return !c.sock.Quiet() && u.clock()-c.idleAt >= fresh })
 	if body := exchange(t, u); body != "good" || in.accepted.Load() != 2 {
 		t.Errorf("%q over connection %d", body, in.accepted.Load())
@@ -240,7 +238,7 @@ func TestClientGone(t *testing.T) {
 	in := newInstance(t, says(""))
 	u := newUpstream(t, in.addr, Options{})
 	ctx, cancel := context.WithCancelCause(t.Context())
-	c, err := u.Open(ctx, 0, false)
+	c, err := u.Open(ctx, 0, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +283,7 @@ func TestClose(t *testing.T) {
 	if err := <-in.ended; err != io.EOF {
 		t.Errorf("idle connection: %v", err)
 	}
-	if _, err := u.Open(t.Context(), 0, false); err != ErrClosed {
+	if _, err := u.Open(t.Context(), 0, 0, false); err != ErrClosed {
 		t.Errorf("Open: %v", err)
 	}
 	busy.Send([]byte("GET / HTTP/1.1\r\n\r\n")) // what is in flight goes on
@@ -330,7 +328,7 @@ func TestRefused(t *testing.T) {
 	}
 	addr := ln.Addr().(*net.TCPAddr).AddrPort()
 	ln.Close()
-	if c, err := newUpstream(t, addr, Options{}).Open(t.Context(), 0, false); err == nil {
+	if c, err := newUpstream(t, addr, Options{}).Open(t.Context(), 0, 0, false); err == nil {
 		c.Discard()
 		t.Error("connected")
 	}
@@ -357,14 +355,9 @@ func TestEndWithTheAnswer(t *testing.T) {
 	u := newUpstream(t, in.addr, Options{})
 	for range 10 {
 		exchange(t, u)
-		u.mu.Lock()
-		if len(u.free) > 0 {
-			c := u.free[0]
-			u.mu.Unlock()
+		if c := resting(u); c != nil {
 			eventually(t, "the end is here", func() bool { return !c.sock.Quiet() && u.clock()-c.idleAt >= fresh })
-			continue
 		}
-		u.mu.Unlock()
 	}
 	if n := in.accepted.Load(); n != 10 {
 		t.Errorf("%d connections, want 10", n)
@@ -382,7 +375,7 @@ func TestEndUnseen(t *testing.T) {
 	})
 	u := newUpstream(t, in.addr, Options{})
 	exchange(t, u)
-	c, _ := u.take()
+	c := u.free.take(0)
 	eventually(t, "the end is here", func() bool { return !c.sock.Quiet() })
 	c.begin(t.Context(), time.Minute, true)
 	c.Start([]byte("GET / HTTP/1.1\r\n\r\n"))
@@ -398,4 +391,13 @@ func direct(t *testing.T) {
 	if !socket.Direct {
 		t.Skip("built with the tag netconn")
 	}
+}
+
+// resting gives a connection that waits for an exchange, and leaves it there.
+func resting(u *Upstream) *Conn {
+	c := u.free.take(0)
+	if c != nil {
+		u.keep(c)
+	}
+	return c
 }
