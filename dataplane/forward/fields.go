@@ -253,7 +253,7 @@ func filterAnswer(a *h1.Response, token string) []Field {
 		a.Reason = nil
 	}
 	for _, f := range a.Fields {
-		if dropsAnswer(f.Name) || nominates && isNominated(options, f.Name) || leaks(f.Value, token) || leaks(f.Name, token) {
+		if dropsAnswer(f.Name) || nominates && isNominated(options, f.Name) || leaks(f.Value, token) || names(f.Name, token) {
 			continue
 		}
 		kept = append(kept, f)
@@ -293,6 +293,19 @@ func isEventStream(fields []Field) bool {
 		if h1.EqualFold(f.Name, "content-type") {
 			value, _, _ := bytes.Cut(f.Value, []byte(";"))
 			return h1.EqualFold(h1.Trim(value), kind)
+		}
+	}
+	return false
+}
+
+// names reports whether a name shows the token, in whatever case: many libraries choose their own for names.
+func names(name []byte, token string) bool {
+	if token == "" {
+		return false
+	}
+	for ; len(name) >= len(token); name = name[1:] {
+		if fold(name[:len(token)], token) {
+			return true
 		}
 	}
 	return false
