@@ -5,6 +5,7 @@ BUF_VERSION         := v1.75.0
 GRPC_GEN_VERSION    := v1.6.2
 STATICCHECK_VERSION := v0.8.2
 H2SPEC_VERSION      := v2.2.1+incompatible
+INTEROP_VERSION     := v1.85.0
 
 export CGO_ENABLED ?= 0
 TOOLS   := $(CURDIR)/.bin
@@ -36,6 +37,10 @@ $(TOOLS)/staticcheck-$(STATICCHECK_VERSION):
 $(TOOLS)/h2spec-$(H2SPEC_VERSION):
 	GOBIN=$(TOOLS) go install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
 	@mv $(TOOLS)/h2spec $@ && ln -sf $(notdir $@) $(TOOLS)/h2spec
+
+$(TOOLS)/grpc-interop-$(INTEROP_VERSION):
+	GOBIN=$(TOOLS) go install google.golang.org/grpc/interop/client@$(INTEROP_VERSION)
+	@mv $(TOOLS)/client $@
 
 # The version of protoc-gen-go is the one of the protobuf module in go.mod.
 $(TOOLS)/protoc-gen-go: go.mod
@@ -115,6 +120,11 @@ h2spec: $(TOOLS)/h2spec-$(H2SPEC_VERSION) ## h2spec against the listener; what m
 	go vet -tags h2spec ./tests/h2
 	H2SPEC=$(TOOLS)/h2spec-$(H2SPEC_VERSION) go test -count=1 -tags h2spec -run TestSpecification ./tests/h2
 
+.PHONY: interop
+interop: $(TOOLS)/grpc-interop-$(INTEROP_VERSION) ## the interop client of gRPC through the listener to a gRPC server
+	go vet -tags interop ./tests/h2
+	GRPC_INTEROP=$(TOOLS)/grpc-interop-$(INTEROP_VERSION) go test -count=1 -tags interop -run TestInterop ./tests/h2
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@sh tests/fuzz.sh $(FUZZTIME)
@@ -124,4 +134,4 @@ units: build ## check the systemd units, where systemd-analyze is installed
 	@sh tests/units.sh $(BIN)
 
 .PHONY: check
-check: lint generate-check breaking units race h2spec readme fuzz ## the one gate
+check: lint generate-check breaking units race h2spec interop readme fuzz ## the one gate

@@ -124,8 +124,10 @@ func (x *exchange) deliverH2C(answer *h2c.Response, up *upstream.Upstream, watch
 	}
 	buf := up.Borrow()
 	defer up.Return(buf)
-	if _, err := x.w.Write(nil); err != nil {
-		return clientError{err}
+	if length != 0 { // an answer that ends with its head, as gRPC's errors do, is to end with it for the client as well
+		if _, err := x.w.Write(nil); err != nil {
+			return clientError{err}
+		}
 	}
 	for {
 		watch.begin()

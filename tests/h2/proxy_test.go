@@ -96,7 +96,12 @@ func (b *backend) serve(c net.Conn) {
 // proxy serves every host name from the back end and gives the address to talk to, in both versions of HTTP. Once it has
 // stopped nothing more reaches the back end.
 func proxy(t testing.TB, b *backend) (address string, stop func()) {
-	up := upstream.New("tcp", b.address.String(), upstream.Options{})
+	return proxyTo(t, b.address.String(), upstream.Options{})
+}
+
+// proxyTo is the same for any instance.
+func proxyTo(t testing.TB, instance string, opt upstream.Options) (address string, stop func()) {
+	up := upstream.New("tcp", instance, opt)
 	table, err := route.New([]route.Entry{{Listener: "http", Path: "/", Door: door{up}}})
 	if err != nil {
 		t.Fatal(err)
