@@ -60,14 +60,10 @@ func serveH2C(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options, 
 
 // h2cRequest makes a request of the same head that HTTP/1.1 would have: it is read again, less what is about a connection.
 func h2cRequest(r *Request, opt *Options, read []byte, watch *inactivity) (*h2c.Request, *h2cBody) {
-	var head h1.Request
-	if err := head.Parse(appendHead(nil, r, opt)); err != nil {
-		head.Fields = nil // cannot be: what passes in has been checked, and what we add is ours
-	}
 	request := &h2c.Request{
 		Method: string(r.Method), Target: string(r.Path) + string(r.Query), Host: string(r.Host), Length: r.ContentLength, Trailers: r.Trailers,
 	}
-	for _, f := range head.Fields {
+	for _, f := range headFields(appendHead(nil, r, opt)) {
 		switch {
 		case h1.EqualFold(f.Name, "host"), h1.EqualFold(f.Name, "connection"), h1.EqualFold(f.Name, "upgrade"),
 			h1.EqualFold(f.Name, "content-length"), h1.EqualFold(f.Name, "transfer-encoding"), h1.EqualFold(f.Name, "expect"),
@@ -86,6 +82,19 @@ func h2cRequest(r *Request, opt *Options, read []byte, watch *inactivity) (*h2c.
 	body := &h2cBody{from: r.Body, read: read, left: opt.bodyLimit(), watch: watch}
 	request.Body = body
 	return request, body
+}
+
+// headFields takes a head apart that we have written. There is no limit: the client's fields have been counted, ours have not.
+func headFields(head []byte) (fields []Field) {
+	_, lines, _ := bytes.Cut(head, []byte("\r\n"))
+	for {
+		line, rest, _ := bytes.Cut(lines, []byte("\r\n"))
+		name, value, ok := bytes.Cut(line, []byte(": "))
+		if !ok {
+			return fields
+		}
+		fields, lines = append(fields, Field{Name: name, Value: value}), rest
+	}
 }
 
 // takesTrailers reports whether the client says that trailers mean something to it (RFC 9110 10.1.4): gRPC insists on that.

@@ -77,3 +77,24 @@ func TestTokenStaysInsideH2C(t *testing.T) {
 		t.Errorf("the application sees %v", got)
 	}
 }
+
+// TestAllFieldsH2C: as many fields as a client may send reach the application, and ours besides, however they are spelled.
+func TestAllFieldsH2C(t *testing.T) {
+	seen := make(chan http.Header, 1)
+	address := grpcLike(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header })
+	c := dial(t, address)
+	block := fields(get)
+	for range 98 {
+		block = append(block, one("x-a", "1: 2")...)
+	}
+	c.headers(1, append(block, append(one("x-empty", ""), one("cookie", "a=1")...)...), true)
+	verdict, _, _ := c.outcome(1)
+	if verdict != "200" {
+		t.Fatal(verdict)
+	}
+	got := <-seen
+	if values := got.Values("X-A"); len(values) != 98 || values[97] != "1: 2" || len(got["X-Empty"]) != 1 || got.Get("Cookie") != "a=1" ||
+		got.Get("MS-ASPNETCORE-TOKEN") != token || got.Get("X-Forwarded-Proto") != "http" {
+		t.Errorf("the application sees %v", got)
+	}
+}
