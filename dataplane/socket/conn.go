@@ -269,7 +269,7 @@ func (c *Conn) Close() error {
 	if w != nil {
 		return w.Close()
 	}
-	return syscall.Close(c.fd)
+	return shut(c.fd)
 }
 
 // fail makes an error of what a system call said.

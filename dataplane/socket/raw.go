@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"os"
 	"syscall"
 	"unsafe"
 
@@ -26,6 +27,14 @@ func send(fd int, p []byte) (int, syscall.Errno) {
 			return int(n), errno
 		}
 	}
+}
+
+// shut closes a socket, which never waits: what is unsent the system sends by itself.
+func shut(fd int) error {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0); errno != 0 && errno != syscall.EINTR { // closed in any case
+		return os.NewSyscallError("close", errno)
+	}
+	return nil
 }
 
 // gather sends several pieces with one call.
