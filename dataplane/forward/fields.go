@@ -11,6 +11,9 @@ import (
 // tokenField carries the pairing token to the application (FWD-3).
 const tokenField = "MS-ASPNETCORE-TOKEN"
 
+// certificateField carries the client's certificate to the application (FWD-7).
+const certificateField = "MS-ASPNETCORE-CLIENTCERT"
+
 // appendRequest writes the head of r as the application gets it. What clients could forge or misuse is stripped first,
 // what is ours is added last, so no "Connection: MS-ASPNETCORE-TOKEN" can take it away. A body that has arrived whole
 // is appended too, so that one write carries everything; inline reports that, or that there is no body.
@@ -44,6 +47,11 @@ func appendHead(dst []byte, r *Request, opt *Options) []byte {
 	if opt.Token != "" && !opt.Generic {
 		dst = append(dst, tokenField+": "...)
 		dst = append(dst, opt.Token...)
+		dst = append(dst, '\r', '\n')
+	}
+	if len(r.ClientCertificate) > 0 && !opt.Generic {
+		dst = append(dst, certificateField+": "...)
+		dst = append(dst, r.ClientCertificate...)
 		dst = append(dst, '\r', '\n')
 	}
 	dst = appendForwarded(dst, r, nominates, opt.Generic)

@@ -64,6 +64,26 @@ func TestRequestHead(t *testing.T) {
 	}
 }
 
+// The certificate is the one that TLS has verified, whatever the client says (FWD-2, FWD-7).
+func TestClientCertificate(t *testing.T) {
+	r, err := parsed(crlf("GET / HTTP/1.1\nHost: x\nConnection: MS-ASPNETCORE-CLIENTCERT\nMS-ASPNETCORE-CLIENTCERT: forged\nms_aspnetcore_clientcert: forged\n\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const field = "MS-ASPNETCORE-CLIENTCERT: TUlJ\r\n"
+	for _, tt := range []struct {
+		certificate string
+		generic     bool
+		want        int
+	}{{"TUlJ", false, 1}, {"", false, 0}, {"TUlJ", true, 0}} {
+		r.ClientCertificate = []byte(tt.certificate)
+		head, _ := appendRequest(nil, r, &Options{Token: "t0ken", Generic: tt.generic})
+		if got := string(head); strings.Contains(got, "forged") || strings.Count(got, field) != tt.want {
+			t.Errorf("%+v: %s", tt, got)
+		}
+	}
+}
+
 func TestForwardedAddress(t *testing.T) {
 	for client, want := range map[string]string{
 		"192.0.2.1:80": "192.0.2.1:80", "[::1]:51234": "[::1]:51234", "[::ffff:192.0.2.1]:1": "192.0.2.1:1", "[fe80::1%eth0]:1": "[fe80::1]:1",

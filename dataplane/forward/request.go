@@ -57,6 +57,9 @@ type Request struct {
 	// Lane is a number that requests have in common which tend to run on one processor; any will do.
 	Lane uint32
 
+	// ClientCertificate is the one that the client has shown and TLS has verified: its DER in base64. Empty without one.
+	ClientCertificate []byte
+
 	// Context ends when the client is gone. There is one per connection, so nothing is attached to it.
 	Context context.Context
 	// Ending ends when the connection should come to its end: a WebSocket is told so. Nil: never.

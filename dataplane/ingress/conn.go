@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/h1"
+	"github.com/ancora-fleet/ancora/dataplane/secure"
 	"github.com/ancora-fleet/ancora/dataplane/socket"
 )
 
@@ -40,6 +41,7 @@ type conn struct {
 	l        *Listener
 	sock     *socket.Conn
 	client   netip.AddrPort
+	session  *secure.Session // nil without TLS
 	presence presence
 	ready    func(buf *[]byte, n int) bool
 	// trusted: the client is a proxy that is believed about who its own client is.
@@ -101,7 +103,16 @@ func (l *Listener) decide(c *conn) (ours bool) {
 	if !l.identify(c) {
 		return false
 	}
-	if l.h2 == nil {
+	if table := l.secured(); table != nil {
+		if !l.handshake(c, table) {
+			return false
+		}
+		if c.session.HTTP2 {
+			l.h2.take(c)
+		}
+		return !c.session.HTTP2
+	}
+	if !l.opt.H2C {
 		return true
 	}
 	if found, err := peekPreface(c.sock); err != nil || !found {

@@ -49,7 +49,12 @@ func (k *crowd) end(w waiter, here map[*conn]struct{}) bool {
 	if _, ok := k.handed[w.h2]; !ok || !w.h2.idle.CompareAndSwap(w.at, 0) {
 		return false
 	}
-	w.h2.Conn.Close() // net/http closes it as well, and that is when it is counted
+	// net/http closes it as well, and that is when it is counted. What TLS says at the end may wait, and the lock is held.
+	if w.h2.c.session != nil {
+		go w.h2.Conn.Close()
+	} else {
+		w.h2.Conn.Close()
+	}
 	return true
 }
 

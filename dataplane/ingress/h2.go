@@ -55,6 +55,7 @@ func newH2Server(l *Listener) *h2Server {
 		// The least frame size there is: net/http's own 1 MiB would be the buffer of every connection that asks for it.
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: 128, MaxReadFrameSize: 16 << 10, SendPingTimeout: 30 * time.Second, WriteByteTimeout: l.opt.StallLimit},
 		BaseContext: func(net.Listener) context.Context { return l.life },
+		ConnContext: withConn,
 		ErrorLog:    l.log.StandardLogger(nil),
 		// "OPTIONS *" is refused, as over HTTP/1.1: no site is asked, and net/http would say that all is well.
 		DisableGeneralOptionsHandler: true,
@@ -115,11 +116,7 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		out.refuse(err)
 		return
 	}
-	door, base, ok := h.l.table.Load().Lookup(h.l.name, r.Host, r.Path)
-	if !ok {
-		door = h.l.opt.NotFound
-	}
-	r.Base = base
+	door := h.l.door(r, sessionOf(hr.Context()))
 	body := &h2Body{Reader: hr.Body, control: control, stream: stream}
 	if r.Body != nil {
 		r.Body = body

@@ -41,7 +41,10 @@ func (h *h2Server) request(hr *http.Request) (*forward.Request, error) {
 	}
 	r := &forward.Request{
 		Method: []byte(hr.Method), Path: path, Query: query, Host: []byte(hr.Host),
-		ContentLength: hr.ContentLength, Secure: hr.TLS != nil, Context: hr.Context(),
+		ContentLength: hr.ContentLength, Context: hr.Context(),
+	}
+	if session := sessionOf(hr.Context()); session != nil {
+		r.Secure, r.ClientCertificate = true, session.ClientCertificate
 	}
 	if hr.ContentLength != 0 {
 		r.Body = hr.Body

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/route"
+	"github.com/ancora-fleet/ancora/dataplane/secure"
 	"github.com/ancora-fleet/ancora/dataplane/socket"
 	"github.com/hashicorp/go-hclog"
 )
@@ -27,7 +28,7 @@ type Options struct {
 	H2C bool
 	// Drain is how long requests in flight may take once Run's context has ended; then they are cut. Default 30 s.
 	Drain time.Duration
-	// HeadLimit is how long a request head may take from its first byte. Default 10 s.
+	// HeadLimit is how long a request head may take from its first byte, and a TLS handshake. Default 10 s.
 	HeadLimit time.Duration
 	// IdleLimit is how long a connection may wait for a request. Default 120 s.
 	IdleLimit time.Duration
@@ -52,6 +53,9 @@ type Options struct {
 	LeastRate int
 	// RateGrace is how long a client may be slower than that. Default 5 s.
 	RateGrace time.Duration
+	// TLS says how connections are secured; while it points to nothing they are not. It may be replaced at any time: a
+	// connection keeps what its handshake has settled. Nil: never.
+	TLS *atomic.Pointer[secure.Table]
 	// NotFound answers requests for which the table has no door. Default: a line of text with 404.
 	NotFound forward.Door
 	// Logger gets what an operator should know of the listener, nothing about requests. Default: none.
@@ -95,7 +99,7 @@ type Listener struct {
 	lanes        atomic.Uint32
 	date         atomic.Pointer[[]byte] // today's Date field, to the second
 	watch        *watcher               // nil where the system has none
-	h2           *h2Server              // nil without Options.H2C
+	h2           *h2Server              // nil without Options.H2C and Options.TLS
 
 	life     context.Context // of requests: ends when draining has taken too long
 	kill     context.CancelFunc
@@ -131,7 +135,7 @@ func New(name string, ln net.Listener, table *atomic.Pointer[route.Table], opt O
 	l.turns.New = func() any { return &turn{lane: l.lanes.Add(1)} }
 	l.life, l.kill = context.WithCancel(context.Background())
 	l.ending, l.end = context.WithCancel(context.Background())
-	if opt.H2C {
+	if opt.H2C || opt.TLS != nil {
 		l.h2 = newH2Server(l)
 	}
 	l.open()

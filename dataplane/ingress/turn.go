@@ -136,11 +136,7 @@ func (t *turn) parse() step {
 // serve lets the application answer.
 func (t *turn) serve() step {
 	c := t.c
-	door, base, ok := c.l.table.Load().Lookup(c.l.name, t.req.Host, t.req.Path)
-	if !ok {
-		door = c.l.opt.NotFound
-	}
-	t.req.Base = base
+	door := c.l.door(&t.req, c.session)
 	t.seen.begin(door, &t.req)
 	door.Serve(&t.req, &t.out)
 	return t.finish()
@@ -262,6 +258,9 @@ func (t *turn) prepare() error {
 		Method: h.Method, Path: path, Query: query, Host: h.Host, Fields: h.Fields,
 		ContentLength: h.Length, Upgrade: h.Upgrade, Expect100: h.Expect,
 		Client: t.c.client, Context: &t.c.presence, Ending: t.c.l.ending, Lane: t.lane,
+	}
+	if c := t.c; c.session != nil {
+		t.req.Secure, t.req.ClientCertificate = true, c.session.ClientCertificate
 	}
 	if h.Length != 0 || h.Upgrade {
 		t.req.Body = &t.body

@@ -2,8 +2,8 @@
 // waits for bytes holds a buffer meanwhile: ten thousand idle connections cost ten thousand small structs.
 //
 // A socket of the system is read and written past net.Conn. Go's poller is edge-triggered and remembers an edge: whoever has
-// read less than there was room for has read everything, and may wait without asking again. Everything else (TLS, a pipe in a
-// test) goes through net.Conn, behind the same methods.
+// read less than there was room for has read everything, and may wait without asking again. Everything else (a pipe in a
+// test) goes through net.Conn, behind the same methods; so does TLS, which is a layer on either.
 //
 // What an edge does not tell is an end that came together with the last bytes. Who waits on a connection for long looks after
 // it from outside, with Ended, once.
@@ -31,6 +31,7 @@ type Conn struct {
 	fd     int      // to be used directly; -1: through nc
 	look   int      // to look at; -1 when there is none
 	remote netip.AddrPort
+	layer  *layer // between the owner and what is below; nil for none
 
 	raw    syscall.RawConn // nil until something has to wait
 	mu     sync.Mutex      // what follows: between the owner and who interrupts
@@ -239,6 +240,13 @@ func (c *Conn) RemoteAddr() net.Addr {
 
 // CloseWrite says to the peer that nothing more comes, when the transport can say that.
 func (c *Conn) CloseWrite() error {
+	if c.layer != nil {
+		return c.layer.closeWrite(c)
+	}
+	return c.closeWrite()
+}
+
+func (c *Conn) closeWrite() error {
 	if c.nc == nil {
 		return syscall.Shutdown(c.fd, syscall.SHUT_WR)
 	}
@@ -253,11 +261,18 @@ func (c *Conn) Reset() error {
 	c.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1}) // a unix socket has none
 	})
-	return c.Close()
+	return c.close()
 }
 
 // Close implements net.Conn, for the owner.
 func (c *Conn) Close() error {
+	if c.layer != nil {
+		return c.layer.Close()
+	}
+	return c.close()
+}
+
+func (c *Conn) close() error {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()

@@ -13,6 +13,13 @@ var errInside = errors.New("socket: a read inside of Each")
 
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {
+	if c.layer != nil {
+		return c.layer.Read(p)
+	}
+	return c.read(p)
+}
+
+func (c *Conn) read(p []byte) (int, error) {
 	if c.fd < 0 {
 		return c.nc.Read(p)
 	}
@@ -153,6 +160,9 @@ func (c *Conn) sendNow(p []byte) bool {
 // the connection ends or is interrupted. No edge is asked for twice: what f has left in the kernel it must have left
 // knowingly, by filling its buffer. f must not read from c while Inside reports true; it ends Each to do that.
 func (c *Conn) Each(pool *Pool, f func(buf *[]byte, n int) bool) error {
+	if c.layer != nil {
+		return c.layer.each(pool, f)
+	}
 	if c.fd < 0 {
 		for {
 			buf, n, err := c.receiveBuffered(pool)

@@ -11,6 +11,13 @@ import (
 
 // Write implements net.Conn: it waits until everything is sent.
 func (c *Conn) Write(p []byte) (int, error) {
+	if c.layer != nil {
+		return c.layer.Write(p)
+	}
+	return c.send(p)
+}
+
+func (c *Conn) send(p []byte) (int, error) {
 	if c.fd < 0 {
 		return c.nc.Write(p)
 	}
@@ -33,6 +40,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // Gather sends the pieces one behind the other, with one system call where the socket takes them all.
 func (c *Conn) Gather(pieces ...[]byte) error {
+	if c.layer != nil {
+		return c.layer.gather(pieces)
+	}
 	if c.fd < 0 {
 		buffers := net.Buffers(pieces)
 		_, err := buffers.WriteTo(c.nc)
