@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
@@ -10,12 +11,16 @@ import (
 
 // runningSite is a site as it runs here: the revision that is served, and what became of the one that is wanted.
 type runningSite struct {
-	name     string
-	site     *site.Site // what runs
-	revision int64
-	apps     map[string]*runningApp
-	observer *observer
-	notes    []string
+	name         string
+	site         *site.Site // what runs
+	revision     int64
+	apps         map[string]*runningApp
+	observer     *observer
+	notes        []string
+	certificates []*certificates // one for each binding, nil without TLS
+	ends         atomic.Int64    // the first end of them, in seconds of Unix time
+	watched      []string        // their files
+	endWatch     context.CancelFunc
 	// rejected is why the wanted revision does not run; empty: it does.
 	rejected string
 	// route is why it has no route, although it could run.
@@ -78,15 +83,24 @@ func (s *Server) applySite(d DesiredSite) (replaced []*runningSite) {
 	if err == nil {
 		err = s.reachable(d.Site)
 	}
+	var certificates []*certificates
+	if err == nil {
+		certificates, err = s.readCertificates(r, d.Site)
+	}
 	if err == nil {
 		r.rejected, r.notes = "", notes
+		s.secureWith(r, certificates)
 		return s.run(r, d.Site, d.Revision, specs)
 	}
 	r.rejected = err.Error()
 	s.log.Warn("site rejected", "site", d.Site.Name, "revision", d.Revision, "error", err)
 	if r.site == nil && d.LastGood != nil {
 		if specs, notes, err := s.resolve(d.LastGood, d.LastGoodRevision, d.RecycleEpoch); err == nil {
+			if certificates, err = s.readCertificates(r, d.LastGood); err != nil {
+				return nil
+			}
 			r.notes = notes
+			s.secureWith(r, certificates)
 			return s.run(r, d.LastGood, d.LastGoodRevision, specs)
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/ingress"
+	"github.com/ancora-fleet/ancora/dataplane/secure"
 )
 
 // listenLimit bounds one call of the keeper for a socket.
@@ -22,6 +24,7 @@ type listeners struct {
 	ctx     context.Context
 	open    map[string]*openListener
 	failed  map[string]string
+	tls     map[string]*atomic.Pointer[secure.Table] // by listener; each outlives its listener
 	running sync.WaitGroup
 }
 
@@ -34,7 +37,7 @@ type openListener struct {
 }
 
 func newListeners(s *Server) *listeners {
-	return &listeners{server: s, open: map[string]*openListener{}, failed: map[string]string{}}
+	return &listeners{server: s, open: map[string]*openListener{}, failed: map[string]string{}, tls: map[string]*atomic.Pointer[secure.Table]{}}
 }
 
 // start lets reopen open sockets, which are served until stop.
@@ -83,6 +86,7 @@ func (l *listeners) bind(name, address string, edge Edge) {
 	log := l.server.log.Named("ingress")
 	options := edge.options()
 	options.Drain, options.NotFound, options.Logger = drainLimit, &watchedDoor{app.NotFound{}, l.server.nowhere}, log
+	options.TLS = l.secured(name)
 	serving := ingress.New(name, socket, &l.server.table, options)
 	run, stop := context.WithCancel(l.ctx)
 	l.open[name] = &openListener{wanted: address, address: bound, edge: edge, cancel: stop, goodbye: serving.Goodbye, serve: func() {
@@ -91,6 +95,30 @@ func (l *listeners) bind(name, address string, edge Edge) {
 		}
 	}}
 	l.server.log.Info("listening", "listener", name, "address", bound)
+}
+
+// secured is where a listener finds how its connections are secured; the lock is held.
+func (l *listeners) secured(name string) *atomic.Pointer[secure.Table] {
+	if l.tls[name] == nil {
+		l.tls[name] = &atomic.Pointer[secure.Table]{}
+	}
+	return l.tls[name]
+}
+
+// secure puts tables in force, and then, by publish, the routes; only then a listener that has no table any more does
+// without TLS. So nothing that is for TLS alone is found without it.
+func (l *listeners) secure(tables map[string]*secure.Table, publish func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, table := range tables {
+		l.secured(name).Store(table)
+	}
+	publish()
+	for name, at := range l.tls {
+		if tables[name] == nil {
+			at.Store(nil)
+		}
+	}
 }
 
 // serve lets clients in by what reopen has opened. Call it once there is a table: who is let in must find his site.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"slices"
@@ -27,7 +28,10 @@ type noticeState struct {
 }
 
 // target is one address at which a notice must be seen.
-type target struct{ listener, hostname, path string }
+type target struct {
+	listener, hostname, path string
+	tls                      bool
+}
 
 // applyNotices tells every application and begins to prove what is new. It runs behind publish: the doors are changed
 // and retired pools refuse before a probe can see it.
@@ -77,12 +81,12 @@ func (s *Server) targets(n offline.Notice) []target {
 			continue
 		}
 		for _, b := range r.site.Bindings {
-			if s.listeners.problem(b.Listener) != "" {
-				continue
+			if s.listeners.problem(b.Listener) != "" || b.Redirect != "" {
+				continue // a redirect stays one; what it leads to is looked at
 			}
 			for _, name := range hostnames(b) {
 				for path := range r.apps {
-					all = append(all, target{b.Listener, name, path})
+					all = append(all, target{b.Listener, name, path, b.TLS != nil})
 				}
 			}
 		}
@@ -151,6 +155,10 @@ func (s *Server) probe(ctx context.Context, notice string, t target) error {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(probeTimeout))
+	if t.tls {
+		// It is our own listener; whether visitors believe its certificate is not what is asked.
+		conn = tls.Client(conn, &tls.Config{ServerName: anyHost(t.hostname), InsecureSkipVerify: true, Certificates: []tls.Certificate{*s.probeCertificate}})
+	}
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", t.path, anyHost(t.hostname)); err != nil {
 		return err
 	}

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/route"
+	"github.com/ancora-fleet/ancora/dataplane/secure"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
@@ -15,16 +18,27 @@ import (
 func (s *Server) publish() {
 	order := make([]*runningSite, 0, len(s.sites))
 	for _, r := range s.sites {
-		r.route = ""
-		if r.site != nil {
+		if r.route = ""; r.site != nil {
 			order = append(order, r)
 		}
 	}
 	slices.SortFunc(order, func(a, b *runningSite) int { return age(a.site, b.site) })
 	var entries []route.Entry
-	var owners []*runningSite
+	var owners, served []*runningSite
+	tables := map[string][]secure.Entry{}
 	for _, r := range order {
-		for _, e := range r.entries() {
+		if r.route = disagreement(served, r.site); r.route != "" {
+			continue
+		}
+		served = append(served, r)
+		for i, b := range r.site.Bindings {
+			for _, name := range hostnames(b) {
+				if b.TLS != nil {
+					tables[b.Listener] = append(tables[b.Listener], secure.Entry{Hostname: name, Binding: r.certificates[i].files.Binding})
+				}
+			}
+		}
+		for _, e := range s.entries(r) {
 			entries, owners = append(entries, e), append(owners, r)
 		}
 	}
@@ -37,7 +51,43 @@ func (s *Server) publish() {
 			s.log.Error("route left out", "error", e)
 		}
 	}
-	s.table.Store(table)
+	secured := map[string]*secure.Table{}
+	for listener, entries := range tables {
+		secured[listener] = secure.New(entries)
+	}
+	s.listeners.secure(secured, func() { s.table.Store(table) })
+}
+
+// disagreement says what of a site's TLS does not go together with that of older sites: a listener has TLS or has not, and a
+// hostname has one set of certificates and asks one thing of clients, since that is settled before a path is known.
+func disagreement(older []*runningSite, w *site.Site) string {
+	for _, r := range older {
+		for _, x := range r.site.Bindings {
+			for _, y := range w.Bindings {
+				if x.Listener != y.Listener {
+					continue
+				}
+				if (x.TLS == nil) != (y.TLS == nil) {
+					kind := map[bool]string{true: "without TLS", false: "with TLS"}[x.TLS == nil]
+					return fmt.Sprintf("listener %s is used %s by site %s", x.Listener, kind, r.name)
+				}
+				if name, shared := sharedName(x, y); shared && !reflect.DeepEqual(x.TLS, y.TLS) {
+					return fmt.Sprintf("hostname %s on listener %s has other certificates, or another clientCert, in site %s", cmp.Or(name, "(default)"), x.Listener, r.name)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// sharedName gives a hostname that two bindings have both.
+func sharedName(x, y site.Binding) (string, bool) {
+	for _, name := range hostnames(x) {
+		if slices.ContainsFunc(hostnames(y), func(other string) bool { return strings.EqualFold(name, other) }) {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // age orders two sites: of two that claim one address the first keeps it.
@@ -58,6 +108,9 @@ func (s *Server) reachable(w *site.Site) error {
 	for _, r := range s.sites {
 		if r.name == w.Name || r.site == nil || age(r.site, w) > 0 {
 			continue
+		}
+		if problem := disagreement([]*runningSite{r}, w); problem != "" {
+			return errors.New(problem)
 		}
 		if taken := common(r.site, w); taken != "" {
 			return fmt.Errorf("route %s is taken by site %s", taken, r.name)
@@ -98,16 +151,16 @@ func unjoin(err error) []error {
 	return []error{err}
 }
 
-func (r *runningSite) entries() []route.Entry {
+func (s *Server) entries(r *runningSite) []route.Entry {
 	var all []route.Entry
 	for _, b := range r.site.Bindings {
-		names := b.Hostnames
-		if len(names) == 0 {
-			names = []string{""}
-		}
-		for _, name := range names {
+		for _, name := range hostnames(b) {
 			for path, a := range r.apps {
-				all = append(all, route.Entry{Listener: b.Listener, Hostname: name, Path: path, Door: &watchedDoor{a.app, r.observer}})
+				door := forward.Door(&watchedDoor{a.app, r.observer})
+				if target := site.Target(r.site.Bindings, name); target != nil && b.Redirect != "" {
+					door = &redirectDoor{&watchedDoor{a.app, r.observer}, portOf(s.listeners.address(target.Listener))}
+				}
+				all = append(all, route.Entry{Listener: b.Listener, Hostname: name, Path: path, Door: door})
 			}
 		}
 	}

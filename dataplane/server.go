@@ -4,6 +4,7 @@ package dataplane
 
 import (
 	"context"
+	"crypto/tls"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/route"
+	"github.com/ancora-fleet/ancora/dataplane/secure"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
 )
@@ -79,6 +81,8 @@ type Server struct {
 	table     atomic.Pointer[route.Table]
 	listeners *listeners
 	ports     *supervise.Ports
+	// probeCertificate lets the probes of notices through where clients need one.
+	probeCertificate *tls.Certificate
 
 	mu      sync.Mutex // one Apply at a time; also guards what follows
 	policy  Policy
@@ -111,6 +115,10 @@ func New(config Config) *Server {
 		orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{},
 	}
 	s.listeners = newListeners(s)
+	var err error
+	if s.probeCertificate, err = secure.NewProbe(); err != nil {
+		panic(err) // there is no randomness, or crypto/x509 does not know what it was asked for
+	}
 	return s
 }
 
@@ -223,6 +231,7 @@ func (s *Server) poke() {
 
 // retire closes a site's applications and waits beside for their end.
 func (s *Server) retire(r *runningSite, drain time.Duration) {
+	r.unwatch()
 	for _, a := range r.apps {
 		a.cancel()
 		a.app.Close(drain)

@@ -20,7 +20,7 @@ func (s *Server) Snapshot() Snapshot {
 			shot.Sites = append(shot.Sites, status)
 			continue
 		}
-		status.Notes = r.notes
+		status.Notes = slices.Concat(r.notes, r.certificateNotes(shot.Time))
 		var apps []app.Status
 		for _, path := range slices.Sorted(maps.Keys(r.apps)) {
 			a := r.apps[path].app.Status()

@@ -21,18 +21,27 @@ const (
 // watchConfig calls changed after each change of the folder's web.config, in any spelling, until ctx ends: by events,
 // and by a slow poll where there are none.
 func watchConfig(ctx context.Context, root string, changed func()) {
+	ours := func(file string) bool { return strings.EqualFold(file, "web.config") }
+	watch(ctx, []string{root}, ours, func() stamp { return configStamp(root) }, changed)
+}
+
+// watch calls changed after each change of what look sees, until ctx ends. It looks when files of dirs that are ours have
+// rested after an event, and in a slow poll.
+func watch[T comparable](ctx context.Context, dirs []string, ours func(file string) bool, look func() T, changed func()) {
 	events := make(<-chan fsnotify.Event)
 	if watcher, err := fsnotify.NewWatcher(); err == nil {
 		defer watcher.Close()
-		if watcher.Add(root) == nil {
-			events = watcher.Events
+		for _, dir := range dirs {
+			if watcher.Add(dir) == nil {
+				events = watcher.Events
+			}
 		}
 	}
 	poll := time.NewTicker(configPoll)
 	defer poll.Stop()
-	seen := configStamp(root)
-	look := func() {
-		if now := configStamp(root); now != seen {
+	seen := look()
+	compare := func() {
+		if now := look(); now != seen {
 			seen = now
 			changed()
 		}
@@ -46,13 +55,13 @@ func watchConfig(ctx context.Context, root string, changed func()) {
 		case e, open := <-events:
 			if !open {
 				events = nil
-			} else if strings.EqualFold(filepath.Base(e.Name), "web.config") {
+			} else if ours(filepath.Base(e.Name)) {
 				quiet.Reset(configQuiet)
 			}
 		case <-quiet.C:
-			look()
+			compare()
 		case <-poll.C:
-			look()
+			compare()
 		}
 	}
 }

@@ -35,6 +35,10 @@ type Binding struct {
 	// Hostnames are DNS names, or `*.` and a name for those one label below it; an exact one goes before a pattern. None means
 	// every Host that no other site claims on the listener.
 	Hostnames []string
+	// TLS is nil for connections without it. All bindings of a listener have it, or none.
+	TLS *TLS
+	// Redirect is empty for none.
+	Redirect Redirect
 }
 
 // Application is one process configuration under a path of a site. What is nil or empty comes from web.config, then from

@@ -68,19 +68,17 @@ func (c *check) bindings(bindings []Binding) {
 		c.add("bindings", "%d entries, at most %d are allowed", len(bindings), maxBindings)
 		return
 	}
+	c.secured(bindings)
 	seen := map[string]string{}
 	for i, b := range bindings {
 		at := fmt.Sprintf("bindings[%d]", i)
 		c.label(at+".listener", b.Listener)
+		c.tls(at, b.TLS)
 		if len(b.Hostnames) > maxHostnames {
 			c.add(at+".hostnames", "%d entries, at most %d are allowed", len(b.Hostnames), maxHostnames)
 			continue
 		}
-		names := b.Hostnames
-		if len(names) == 0 {
-			names = []string{""}
-		}
-		for j, name := range names {
+		for j, name := range b.names() {
 			where := at
 			if name != "" || len(b.Hostnames) > 0 {
 				where = fmt.Sprintf("%s.hostnames[%d]", at, j)

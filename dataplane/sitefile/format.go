@@ -31,6 +31,10 @@ func Format(s *site.Site) []byte {
 		if len(b.Hostnames) > 0 {
 			w.line(2, "hostnames: %s", quoteAll(b.Hostnames))
 		}
+		if b.Redirect != "" {
+			w.line(2, "redirect: %s", quote(string(b.Redirect)))
+		}
+		w.tls(b.TLS)
 	}
 	if s.AccessLog != "" {
 		w.line(0, "accessLog: %s", quote(string(s.AccessLog)))

@@ -91,7 +91,12 @@ func (r *reader) labels(n ast.Node, path string) map[string]string {
 
 func (r *reader) binding(n ast.Node, path string) site.Binding {
 	var b site.Binding
-	r.fields(n, path, map[string]field{"listener": r.text(&b.Listener), "hostnames": r.texts(&b.Hostnames)}, "tls", "redirect")
+	var redirect string
+	r.fields(n, path, map[string]field{
+		"listener": r.text(&b.Listener), "hostnames": r.texts(&b.Hostnames), "redirect": r.text(&redirect),
+		"tls": func(n ast.Node, path string) { b.TLS = r.tls(n, path) },
+	})
+	b.Redirect = site.Redirect(redirect)
 	return b
 }
 

@@ -32,8 +32,12 @@ func Site(m *typesv1.Site) (*site.Site, error) {
 	if s.AccessLog, err = accessLog(m.GetAccessLog()); err != nil {
 		return nil, err
 	}
-	for _, b := range m.GetBindings() {
-		s.Bindings = append(s.Bindings, site.Binding{Listener: b.GetListener(), Hostnames: b.GetHostnames()})
+	for i, b := range m.GetBindings() {
+		binding, err := binding(b)
+		if err != nil {
+			return nil, fmt.Errorf("bindings[%d]: %w", i, err)
+		}
+		s.Bindings = append(s.Bindings, binding)
 	}
 	for i, a := range m.GetApplications() {
 		application, err := application(a)
@@ -143,7 +147,7 @@ func SiteMessage(s *site.Site) *typesv1.Site {
 		m.CreateTime = timestamppb.New(s.CreateTime)
 	}
 	for _, b := range s.Bindings {
-		m.Bindings = append(m.Bindings, &typesv1.Binding{Listener: b.Listener, Hostnames: b.Hostnames})
+		m.Bindings = append(m.Bindings, bindingMessage(&b))
 	}
 	for i := range s.Applications {
 		m.Applications = append(m.Applications, applicationMessage(&s.Applications[i]))

@@ -19,7 +19,10 @@ func full() *site.Site {
 	body, concurrency := int64(0), uint32(2)
 	return &site.Site{
 		Name: "shop", Labels: map[string]string{"team": "web", "env": "prod"}, Placement: site.Placement{Hosts: "role=web"},
-		Bindings:   []site.Binding{{Listener: "http", Hostnames: []string{"shop.example.com"}}},
+		Bindings: []site.Binding{{Listener: "http", Hostnames: []string{"shop.example.com"}, Redirect: site.RedirectHTTPS}, {Listener: "https", TLS: &site.TLS{
+			Certificates: []site.Certificate{{Cert: "/a.crt", Key: "/a.key"}, {Cert: "/b.crt", Key: "/b.key"}},
+			ClientCert:   &site.ClientCert{Mode: site.ClientCertRequest, CA: "/ca.crt"},
+		}}},
 		CreateTime: time.Unix(1000, 5).UTC(), Revision: 7, AccessLog: site.AccessLogW3C,
 		Applications: []site.Application{{
 			Path: "/", Root: "/srv/shop", User: "shop", Profile: site.ProfileGeneric, Socket: site.SocketUnix, Protocol: site.ProtocolH2C, Command: []string{"./api", "--x"},
@@ -65,6 +68,9 @@ func TestUnknownIsRefusedAtAnyDepth(t *testing.T) {
 		"site":       func(m *typesv1.Site) { m.ProtoReflect().SetUnknown(unknown) },
 		"placement":  func(m *typesv1.Site) { m.GetPlacement().GetHosts().ProtoReflect().SetUnknown(unknown) },
 		"variable":   func(m *typesv1.Site) { m.Applications[0].Process.Env[0].ProtoReflect().SetUnknown(unknown) },
+		"redirect":   func(m *typesv1.Site) { m.Bindings[0].Redirect = 99 },
+		"mode":       func(m *typesv1.Site) { m.Bindings[1].Tls.ClientCertificate.Mode = 99 },
+		"key":        func(m *typesv1.Site) { m.Bindings[1].Tls.Certificates[0].ProtoReflect().SetUnknown(unknown) },
 		"access log": func(m *typesv1.Site) { m.AccessLog = 99 },
 		"enum":       func(m *typesv1.Site) { m.Applications[0].Profile = 99 },
 	} {

@@ -82,6 +82,106 @@ func (AccessLog) EnumDescriptor() ([]byte, []int) {
 	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{0}
 }
 
+// Redirect sends visitors elsewhere, to the same host and path.
+type Redirect int32
+
+const (
+	Redirect_REDIRECT_UNSPECIFIED Redirect = 0
+	// To the binding of the site that has tls, with 308 (301 for GET and HEAD); but for /.well-known/acme-challenge/.
+	Redirect_REDIRECT_HTTPS Redirect = 1
+)
+
+// Enum value maps for Redirect.
+var (
+	Redirect_name = map[int32]string{
+		0: "REDIRECT_UNSPECIFIED",
+		1: "REDIRECT_HTTPS",
+	}
+	Redirect_value = map[string]int32{
+		"REDIRECT_UNSPECIFIED": 0,
+		"REDIRECT_HTTPS":       1,
+	}
+)
+
+func (x Redirect) Enum() *Redirect {
+	p := new(Redirect)
+	*p = x
+	return p
+}
+
+func (x Redirect) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Redirect) Descriptor() protoreflect.EnumDescriptor {
+	return file_ancora_types_v1_site_proto_enumTypes[1].Descriptor()
+}
+
+func (Redirect) Type() protoreflect.EnumType {
+	return &file_ancora_types_v1_site_proto_enumTypes[1]
+}
+
+func (x Redirect) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Redirect.Descriptor instead.
+func (Redirect) EnumDescriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{1}
+}
+
+// ClientCertificateMode says what a client without a certificate gets. One that does not verify always fails.
+type ClientCertificateMode int32
+
+const (
+	ClientCertificateMode_CLIENT_CERTIFICATE_MODE_UNSPECIFIED ClientCertificateMode = 0
+	// It is served.
+	ClientCertificateMode_CLIENT_CERTIFICATE_MODE_REQUEST ClientCertificateMode = 1
+	// Its handshake fails.
+	ClientCertificateMode_CLIENT_CERTIFICATE_MODE_REQUIRE ClientCertificateMode = 2
+)
+
+// Enum value maps for ClientCertificateMode.
+var (
+	ClientCertificateMode_name = map[int32]string{
+		0: "CLIENT_CERTIFICATE_MODE_UNSPECIFIED",
+		1: "CLIENT_CERTIFICATE_MODE_REQUEST",
+		2: "CLIENT_CERTIFICATE_MODE_REQUIRE",
+	}
+	ClientCertificateMode_value = map[string]int32{
+		"CLIENT_CERTIFICATE_MODE_UNSPECIFIED": 0,
+		"CLIENT_CERTIFICATE_MODE_REQUEST":     1,
+		"CLIENT_CERTIFICATE_MODE_REQUIRE":     2,
+	}
+)
+
+func (x ClientCertificateMode) Enum() *ClientCertificateMode {
+	p := new(ClientCertificateMode)
+	*p = x
+	return p
+}
+
+func (x ClientCertificateMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClientCertificateMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_ancora_types_v1_site_proto_enumTypes[2].Descriptor()
+}
+
+func (ClientCertificateMode) Type() protoreflect.EnumType {
+	return &file_ancora_types_v1_site_proto_enumTypes[2]
+}
+
+func (x ClientCertificateMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClientCertificateMode.Descriptor instead.
+func (ClientCertificateMode) EnumDescriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{2}
+}
+
 // Profile is the set of variables an application is told its port and surroundings by.
 type Profile int32
 
@@ -119,11 +219,11 @@ func (x Profile) String() string {
 }
 
 func (Profile) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[1].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[3].Descriptor()
 }
 
 func (Profile) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[1]
+	return &file_ancora_types_v1_site_proto_enumTypes[3]
 }
 
 func (x Profile) Number() protoreflect.EnumNumber {
@@ -132,7 +232,7 @@ func (x Profile) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Profile.Descriptor instead.
 func (Profile) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{1}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{3}
 }
 
 // Socket is what an instance is told to listen on.
@@ -171,11 +271,11 @@ func (x Socket) String() string {
 }
 
 func (Socket) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[2].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[4].Descriptor()
 }
 
 func (Socket) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[2]
+	return &file_ancora_types_v1_site_proto_enumTypes[4]
 }
 
 func (x Socket) Number() protoreflect.EnumNumber {
@@ -184,7 +284,7 @@ func (x Socket) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Socket.Descriptor instead.
 func (Socket) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{2}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{4}
 }
 
 type StartMode int32
@@ -220,11 +320,11 @@ func (x StartMode) String() string {
 }
 
 func (StartMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[3].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[5].Descriptor()
 }
 
 func (StartMode) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[3]
+	return &file_ancora_types_v1_site_proto_enumTypes[5]
 }
 
 func (x StartMode) Number() protoreflect.EnumNumber {
@@ -233,7 +333,7 @@ func (x StartMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StartMode.Descriptor instead.
 func (StartMode) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{3}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{5}
 }
 
 // Protocol is what an instance speaks.
@@ -271,11 +371,11 @@ func (x Protocol) String() string {
 }
 
 func (Protocol) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[4].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[6].Descriptor()
 }
 
 func (Protocol) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[4]
+	return &file_ancora_types_v1_site_proto_enumTypes[6]
 }
 
 func (x Protocol) Number() protoreflect.EnumNumber {
@@ -284,7 +384,7 @@ func (x Protocol) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Protocol.Descriptor instead.
 func (Protocol) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{4}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{6}
 }
 
 // Site is what an operator configures: where it runs, where it is reached, and which applications it has.
@@ -517,7 +617,11 @@ type Binding struct {
 	Listener string `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
 	// DNS names, or `*.` and a name for those one label below it; an exact one goes before a pattern. Empty: requests whose
 	// Host no other site claims on this listener.
-	Hostnames     []string `protobuf:"bytes,2,rep,name=hostnames,proto3" json:"hostnames,omitempty"`
+	Hostnames []string `protobuf:"bytes,2,rep,name=hostnames,proto3" json:"hostnames,omitempty"`
+	// Connections are secured. All bindings of a listener have it, or none; hostnames that sites share have equal ones.
+	Tls *Tls `protobuf:"bytes,3,opt,name=tls,proto3" json:"tls,omitempty"`
+	// UNSPECIFIED: none. Only without tls.
+	Redirect      Redirect `protobuf:"varint,4,opt,name=redirect,proto3,enum=ancora.types.v1.Redirect" json:"redirect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,6 +670,186 @@ func (x *Binding) GetHostnames() []string {
 	return nil
 }
 
+func (x *Binding) GetTls() *Tls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *Binding) GetRedirect() Redirect {
+	if x != nil {
+		return x.Redirect
+	}
+	return Redirect_REDIRECT_UNSPECIFIED
+}
+
+// Tls says which certificates a binding has. They are files of the host, which its agent reads, and reads again when they
+// change; what cannot be read when the site is applied is a rejection.
+type Tls struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At least one, of kinds that differ.
+	Certificates []*Certificate `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// Unset: clients are not asked for a certificate.
+	ClientCertificate *ClientCertificate `protobuf:"bytes,2,opt,name=client_certificate,json=clientCertificate,proto3" json:"client_certificate,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Tls) Reset() {
+	*x = Tls{}
+	mi := &file_ancora_types_v1_site_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tls) ProtoMessage() {}
+
+func (x *Tls) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_types_v1_site_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tls.ProtoReflect.Descriptor instead.
+func (*Tls) Descriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Tls) GetCertificates() []*Certificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+func (x *Tls) GetClientCertificate() *ClientCertificate {
+	if x != nil {
+		return x.ClientCertificate
+	}
+	return nil
+}
+
+// Certificate is a chain and the key of its first certificate, both in PEM.
+type Certificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absolute path.
+	Cert string `protobuf:"bytes,1,opt,name=cert,proto3" json:"cert,omitempty"`
+	// Absolute path.
+	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certificate) Reset() {
+	*x = Certificate{}
+	mi := &file_ancora_types_v1_site_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificate) ProtoMessage() {}
+
+func (x *Certificate) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_types_v1_site_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
+func (*Certificate) Descriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Certificate) GetCert() string {
+	if x != nil {
+		return x.Cert
+	}
+	return ""
+}
+
+func (x *Certificate) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// ClientCertificate is what is asked of clients. The application gets it as MS-ASPNETCORE-CLIENTCERT.
+type ClientCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	Mode ClientCertificateMode `protobuf:"varint,1,opt,name=mode,proto3,enum=ancora.types.v1.ClientCertificateMode" json:"mode,omitempty"`
+	// Absolute path of the certificates, in PEM, that clients' are verified against.
+	Ca            string `protobuf:"bytes,2,opt,name=ca,proto3" json:"ca,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientCertificate) Reset() {
+	*x = ClientCertificate{}
+	mi := &file_ancora_types_v1_site_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientCertificate) ProtoMessage() {}
+
+func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_types_v1_site_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientCertificate.ProtoReflect.Descriptor instead.
+func (*ClientCertificate) Descriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ClientCertificate) GetMode() ClientCertificateMode {
+	if x != nil {
+		return x.Mode
+	}
+	return ClientCertificateMode_CLIENT_CERTIFICATE_MODE_UNSPECIFIED
+}
+
+func (x *ClientCertificate) GetCa() string {
+	if x != nil {
+		return x.Ca
+	}
+	return ""
+}
+
 // Application is one process configuration under a path of a site.
 type Application struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -586,7 +870,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[4]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +882,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[4]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +895,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{4}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Application) GetPath() string {
@@ -686,7 +970,7 @@ type ProcessSpec struct {
 
 func (x *ProcessSpec) Reset() {
 	*x = ProcessSpec{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[5]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +982,7 @@ func (x *ProcessSpec) String() string {
 func (*ProcessSpec) ProtoMessage() {}
 
 func (x *ProcessSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[5]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +995,7 @@ func (x *ProcessSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessSpec.ProtoReflect.Descriptor instead.
 func (*ProcessSpec) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{5}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ProcessSpec) GetCommand() []string {
@@ -775,7 +1059,7 @@ type EnvironmentVariable struct {
 
 func (x *EnvironmentVariable) Reset() {
 	*x = EnvironmentVariable{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[6]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +1071,7 @@ func (x *EnvironmentVariable) String() string {
 func (*EnvironmentVariable) ProtoMessage() {}
 
 func (x *EnvironmentVariable) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[6]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +1084,7 @@ func (x *EnvironmentVariable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvironmentVariable.ProtoReflect.Descriptor instead.
 func (*EnvironmentVariable) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{6}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EnvironmentVariable) GetName() string {
@@ -832,7 +1116,7 @@ type ForwardSpec struct {
 
 func (x *ForwardSpec) Reset() {
 	*x = ForwardSpec{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[7]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -844,7 +1128,7 @@ func (x *ForwardSpec) String() string {
 func (*ForwardSpec) ProtoMessage() {}
 
 func (x *ForwardSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[7]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -857,7 +1141,7 @@ func (x *ForwardSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForwardSpec.ProtoReflect.Descriptor instead.
 func (*ForwardSpec) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{7}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ForwardSpec) GetRequestTimeout() *durationpb.Duration {
@@ -900,7 +1184,7 @@ type LimitSpec struct {
 
 func (x *LimitSpec) Reset() {
 	*x = LimitSpec{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1196,7 @@ func (x *LimitSpec) String() string {
 func (*LimitSpec) ProtoMessage() {}
 
 func (x *LimitSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1209,7 @@ func (x *LimitSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitSpec.ProtoReflect.Descriptor instead.
 func (*LimitSpec) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{8}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LimitSpec) GetBody() int64 {
@@ -983,10 +1267,21 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\bSelector\x12\x1e\n" +
 	"\n" +
 	"expression\x18\x01 \x01(\tR\n" +
-	"expression\"C\n" +
+	"expression\"\xa2\x01\n" +
 	"\aBinding\x12\x1a\n" +
 	"\blistener\x18\x01 \x01(\tR\blistener\x12\x1c\n" +
-	"\thostnames\x18\x02 \x03(\tR\thostnames\"\xb0\x02\n" +
+	"\thostnames\x18\x02 \x03(\tR\thostnames\x12&\n" +
+	"\x03tls\x18\x03 \x01(\v2\x14.ancora.types.v1.TlsR\x03tls\x125\n" +
+	"\bredirect\x18\x04 \x01(\x0e2\x19.ancora.types.v1.RedirectR\bredirect\"\x9a\x01\n" +
+	"\x03Tls\x12@\n" +
+	"\fcertificates\x18\x01 \x03(\v2\x1c.ancora.types.v1.CertificateR\fcertificates\x12Q\n" +
+	"\x12client_certificate\x18\x02 \x01(\v2\".ancora.types.v1.ClientCertificateR\x11clientCertificate\"3\n" +
+	"\vCertificate\x12\x12\n" +
+	"\x04cert\x18\x01 \x01(\tR\x04cert\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"_\n" +
+	"\x11ClientCertificate\x12:\n" +
+	"\x04mode\x18\x01 \x01(\x0e2&.ancora.types.v1.ClientCertificateModeR\x04mode\x12\x0e\n" +
+	"\x02ca\x18\x02 \x01(\tR\x02ca\"\xb0\x02\n" +
 	"\vApplication\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\tR\x04root\x12\x12\n" +
@@ -1025,7 +1320,14 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x0eACCESS_LOG_OFF\x10\x01\x12\x13\n" +
 	"\x0fACCESS_LOG_JSON\x10\x02\x12\x17\n" +
 	"\x13ACCESS_LOG_COMBINED\x10\x03\x12\x12\n" +
-	"\x0eACCESS_LOG_W3C\x10\x04*O\n" +
+	"\x0eACCESS_LOG_W3C\x10\x04*8\n" +
+	"\bRedirect\x12\x18\n" +
+	"\x14REDIRECT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eREDIRECT_HTTPS\x10\x01*\x8a\x01\n" +
+	"\x15ClientCertificateMode\x12'\n" +
+	"#CLIENT_CERTIFICATE_MODE_UNSPECIFIED\x10\x00\x12#\n" +
+	"\x1fCLIENT_CERTIFICATE_MODE_REQUEST\x10\x01\x12#\n" +
+	"\x1fCLIENT_CERTIFICATE_MODE_REQUIRE\x10\x02*O\n" +
 	"\aProfile\x12\x17\n" +
 	"\x13PROFILE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PROFILE_ASPNETCORE\x10\x01\x12\x13\n" +
@@ -1056,53 +1358,63 @@ func file_ancora_types_v1_site_proto_rawDescGZIP() []byte {
 	return file_ancora_types_v1_site_proto_rawDescData
 }
 
-var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_ancora_types_v1_site_proto_goTypes = []any{
 	(AccessLog)(0),                // 0: ancora.types.v1.AccessLog
-	(Profile)(0),                  // 1: ancora.types.v1.Profile
-	(Socket)(0),                   // 2: ancora.types.v1.Socket
-	(StartMode)(0),                // 3: ancora.types.v1.StartMode
-	(Protocol)(0),                 // 4: ancora.types.v1.Protocol
-	(*Site)(nil),                  // 5: ancora.types.v1.Site
-	(*Placement)(nil),             // 6: ancora.types.v1.Placement
-	(*Selector)(nil),              // 7: ancora.types.v1.Selector
-	(*Binding)(nil),               // 8: ancora.types.v1.Binding
-	(*Application)(nil),           // 9: ancora.types.v1.Application
-	(*ProcessSpec)(nil),           // 10: ancora.types.v1.ProcessSpec
-	(*EnvironmentVariable)(nil),   // 11: ancora.types.v1.EnvironmentVariable
-	(*ForwardSpec)(nil),           // 12: ancora.types.v1.ForwardSpec
-	(*LimitSpec)(nil),             // 13: ancora.types.v1.LimitSpec
-	nil,                           // 14: ancora.types.v1.Site.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(Redirect)(0),                 // 1: ancora.types.v1.Redirect
+	(ClientCertificateMode)(0),    // 2: ancora.types.v1.ClientCertificateMode
+	(Profile)(0),                  // 3: ancora.types.v1.Profile
+	(Socket)(0),                   // 4: ancora.types.v1.Socket
+	(StartMode)(0),                // 5: ancora.types.v1.StartMode
+	(Protocol)(0),                 // 6: ancora.types.v1.Protocol
+	(*Site)(nil),                  // 7: ancora.types.v1.Site
+	(*Placement)(nil),             // 8: ancora.types.v1.Placement
+	(*Selector)(nil),              // 9: ancora.types.v1.Selector
+	(*Binding)(nil),               // 10: ancora.types.v1.Binding
+	(*Tls)(nil),                   // 11: ancora.types.v1.Tls
+	(*Certificate)(nil),           // 12: ancora.types.v1.Certificate
+	(*ClientCertificate)(nil),     // 13: ancora.types.v1.ClientCertificate
+	(*Application)(nil),           // 14: ancora.types.v1.Application
+	(*ProcessSpec)(nil),           // 15: ancora.types.v1.ProcessSpec
+	(*EnvironmentVariable)(nil),   // 16: ancora.types.v1.EnvironmentVariable
+	(*ForwardSpec)(nil),           // 17: ancora.types.v1.ForwardSpec
+	(*LimitSpec)(nil),             // 18: ancora.types.v1.LimitSpec
+	nil,                           // 19: ancora.types.v1.Site.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
 }
 var file_ancora_types_v1_site_proto_depIdxs = []int32{
-	14, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
-	6,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
-	8,  // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
-	9,  // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
+	19, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
+	8,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
+	10, // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
+	14, // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
 	0,  // 4: ancora.types.v1.Site.access_log:type_name -> ancora.types.v1.AccessLog
-	15, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
-	15, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
-	1,  // 8: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
-	10, // 9: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
-	12, // 10: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
-	13, // 11: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
-	11, // 12: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
-	3,  // 13: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
-	16, // 14: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
-	16, // 15: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
-	2,  // 16: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
-	16, // 17: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	4,  // 18: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
-	16, // 19: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	20, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
+	20, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
+	11, // 8: ancora.types.v1.Binding.tls:type_name -> ancora.types.v1.Tls
+	1,  // 9: ancora.types.v1.Binding.redirect:type_name -> ancora.types.v1.Redirect
+	12, // 10: ancora.types.v1.Tls.certificates:type_name -> ancora.types.v1.Certificate
+	13, // 11: ancora.types.v1.Tls.client_certificate:type_name -> ancora.types.v1.ClientCertificate
+	2,  // 12: ancora.types.v1.ClientCertificate.mode:type_name -> ancora.types.v1.ClientCertificateMode
+	3,  // 13: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
+	15, // 14: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
+	17, // 15: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
+	18, // 16: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
+	16, // 17: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
+	5,  // 18: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
+	21, // 19: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
+	21, // 20: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
+	4,  // 21: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
+	21, // 22: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	6,  // 23: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
+	21, // 24: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }
@@ -1110,16 +1422,16 @@ func file_ancora_types_v1_site_proto_init() {
 	if File_ancora_types_v1_site_proto != nil {
 		return
 	}
-	file_ancora_types_v1_site_proto_msgTypes[5].OneofWrappers = []any{}
-	file_ancora_types_v1_site_proto_msgTypes[7].OneofWrappers = []any{}
 	file_ancora_types_v1_site_proto_msgTypes[8].OneofWrappers = []any{}
+	file_ancora_types_v1_site_proto_msgTypes[10].OneofWrappers = []any{}
+	file_ancora_types_v1_site_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_site_proto_rawDesc), len(file_ancora_types_v1_site_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   10,
+			NumEnums:      7,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,53 @@
+package dataplane
+
+import (
+	"bytes"
+	"net"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
+)
+
+// challenge is where a certificate authority looks for proofs (RFC 8555 8.3). It asks without TLS, and what is not served so
+// would keep a site from its first certificate.
+const challenge = "/.well-known/acme-challenge/"
+
+// redirectDoor sends visitors to the same host and path over TLS. The host is one that the site is for.
+type redirectDoor struct {
+	*watchedDoor
+	port string // empty for 443
+}
+
+// Serve implements forward.Door.
+func (d *redirectDoor) Serve(r *forward.Request, w forward.ResponseWriter) {
+	if bytes.HasPrefix(r.Path, []byte(challenge)) {
+		d.watchedDoor.Serve(r, w)
+		return
+	}
+	status := 308
+	if m := string(r.Method); m == "GET" || m == "HEAD" {
+		status = 301
+	}
+	location := append([]byte("https://"), withoutPort(r.Host)...)
+	if d.port != "" {
+		location = append(append(location, ':'), d.port...)
+	}
+	location = append(append(location, r.Path...), r.Query...)
+	// A client that is gone needs no answer.
+	_ = w.Head(status, []forward.Field{{Name: []byte("Location"), Value: location}}, 0)
+}
+
+func withoutPort(host []byte) []byte {
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
+		return host[:i]
+	}
+	return host
+}
+
+// portOf is the port of an address as it stands in a URL of https.
+func portOf(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port == "443" {
+		return ""
+	}
+	return port
+}

@@ -1,0 +1,132 @@
+package scenario
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/secure/securetest"
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+// A site has certificates from files of its host: visitors come by TLS, those who do not are sent there, the status says
+// when the certificate ends, a renewed one is in force without anybody's doing, and a broken one is told and changes nothing.
+func TestTLS(t *testing.T) {
+	f := lab.NewFleet(t)
+	web1 := f.NewHost("web1")
+	if r := f.JoinOnly(web1, f.Token("--host", "web1", "--label", "role=web")); r.Code != 0 {
+		t.Fatal(r.Errors)
+	}
+	policy := strings.Replace(read(t, web1.Policy), "http: 127.0.0.1:0", "http: 127.0.0.1:0\n  https: 127.0.0.1:0", 1)
+	if err := os.WriteFile(web1.Policy, []byte(policy), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.Run(web1)
+	f.Connected("web1")
+	addresses := map[string]string{}
+	for part := range strings.SplitSeq(web1.Ready(t)["address"], ",") {
+		name, address, _ := strings.Cut(part, "=")
+		addresses[name] = address
+	}
+	web1.Address = addresses["http"]
+
+	ca := securetest.NewAuthority(t)
+	cert, key := securetest.Write(t, f.Dir, "shop", ca.Issue(10*24*time.Hour, "shop.example", "first"))
+	authority := lab.Write(t, f.Dir, "ca.crt", string(ca.PEM()))
+	file := f.Site("shop", "role=web")
+	secured := strings.Replace(read(t, file), "bindings: [{listener: http, hostnames: [shop.example]}]", fmt.Sprintf(`bindings:
+  - {listener: http, hostnames: [shop.example], redirect: https}
+  - {listener: https, hostnames: [shop.example], tls: {cert: %s, key: %s, clientCert: {mode: request, ca: %s}}}`, cert, key, authority), 1)
+	broken := strings.Replace(secured, "key: "+key, "key: "+cert, 1)
+
+	if r := f.CLI("apply", "-f", lab.Write(t, f.Dir, "broken.yaml", broken), "--wait"); r.Code == 0 || !strings.Contains(r.Out+r.Errors, cert) {
+		t.Errorf("a certificate as its own key: %d %s %s", r.Code, r.Out, r.Errors)
+	}
+	f.Must("apply", "-f", lab.Write(t, f.Dir, "secured.yaml", secured), "--wait")
+
+	client := func(c *tls.Config) *http.Client {
+		c.RootCAs, c.ServerName = ca.Pool(), "shop.example"
+		return &http.Client{Timeout: lab.Deadline, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: c, ForceAttemptHTTP2: c.MaxVersion == 0}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	ask := func(c *http.Client, url string) (*http.Response, string, error) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = "shop.example"
+		request.Header.Set("MS-ASPNETCORE-CLIENTCERT", "forged")
+		a, err := c.Do(request)
+		if err != nil {
+			return nil, "", err
+		}
+		defer a.Body.Close()
+		text, err := io.ReadAll(a.Body)
+		return a, string(text), err
+	}
+	anyone, known := client(&tls.Config{}), client(&tls.Config{MaxVersion: tls.VersionTLS12, Certificates: []tls.Certificate{ca.Issue(time.Hour, "visitor")}})
+	url := "https://" + addresses["https"] + "/headers"
+	if a, text, err := ask(anyone, url); err != nil || a.StatusCode != 200 || a.ProtoMajor != 2 || !strings.Contains(text, "X-Forwarded-Proto: https") || strings.Contains(strings.ToUpper(text), "CLIENTCERT") {
+		t.Errorf("%v %v %s", a, err, text)
+	}
+	if a, text, err := ask(known, url); err != nil || a.StatusCode != 200 || a.ProtoMajor != 1 || strings.Contains(text, "forged") || !strings.Contains(strings.ToUpper(text), "MS-ASPNETCORE-CLIENTCERT: MII") {
+		t.Errorf("%v %v %s", a, err, text)
+	}
+	_, port, _ := strings.Cut(addresses["https"], ":")
+	if a, _, err := ask(anyone, "http://"+addresses["http"]+"/a?b"); err != nil || a.StatusCode != 301 || a.Header.Get("Location") != "https://shop.example:"+port+"/a?b" {
+		t.Errorf("redirect: %v %v", a, err)
+	}
+	if a, _, err := ask(anyone, "http://"+addresses["http"]+"/.well-known/acme-challenge/x"); err != nil || a.StatusCode != 404 {
+		t.Errorf("challenge: %v %v", a, err)
+	}
+	if a, _, err := ask(anyone, "http://"+addresses["https"]+"/"); err == nil && a.StatusCode == 200 {
+		t.Error("the listener answers without TLS")
+	}
+	describe := func(want string) {
+		t.Helper()
+		lab.Eventually(t, func() string {
+			if out := f.Must("describe", "site", "shop", "--host", "web1"); !strings.Contains(out, want) {
+				return "no " + want + " in " + out
+			}
+			return ""
+		})
+	}
+	describe("WARNING: the certificate of shop.example (" + cert + ") expires at ")
+
+	// Offline is proven through TLS too.
+	f.Must("offline", "shop", "--message", "Back soon")
+	if a, _, err := ask(anyone, url); err != nil || a.StatusCode != 503 || a.Header.Get("X-Ancora-Offline") == "" {
+		t.Errorf("offline: %v %v", a, err)
+	}
+	f.Must("online", "shop")
+
+	// Renewed, then broken.
+	securetest.Write(t, f.Dir, "shop", ca.Issue(100*24*time.Hour, "shop.example", "second"))
+	names := func() string {
+		a, _, err := ask(anyone, url)
+		if err != nil {
+			return err.Error()
+		}
+		return strings.Join(a.TLS.PeerCertificates[0].DNSNames, " ")
+	}
+	lab.Eventually(t, func() string {
+		if got := names(); got != "shop.example second" {
+			return got
+		}
+		return ""
+	})
+	describe("the certificate of shop.example (" + cert + ") expires at ")
+	if err := errors.Join(os.Remove(key), os.WriteFile(filepath.Join(f.Dir, "shop.crt"), []byte("nothing"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	describe("the old ones stay in force")
+	if got := names(); got != "shop.example second" {
+		t.Error(got)
+	}
+}
