@@ -361,6 +361,36 @@ func TestTLSStreams(t *testing.T) {
 	}
 }
 
+// No body goes past TLS from socket to socket.
+func TestTLSSplices(t *testing.T) {
+	const size = 3 << 20
+	drains := make(chan bool, 2)
+	d := door(func(r *forward.Request, w forward.ResponseWriter) {
+		w.Head(200, nil, size)
+		w.Write([]byte("x"))
+		drains <- w.(interface{ Drains() bool }).Drains()
+		w.Write(make([]byte, size-1))
+	})
+	s := startTLS(t, d, Options{})
+	tc, err := s.dial("a.test", &tls.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tc.Close()
+	if _, body := askTLS(t, tc, "a.test", ""); len(body) != size || <-drains {
+		t.Errorf("%d bytes, spliced past TLS", len(body))
+	}
+	plain := start(t, d, Options{})
+	nc, err := net.Dial("tcp", plain.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, body := askTLS(t, nc, "a.test", ""); len(body) != size || !<-drains {
+		t.Errorf("%d bytes, not spliced without TLS: the test shows nothing", len(body))
+	}
+}
+
 // What was agreed on holds: a client that agreed on HTTP/2 and speaks something else gets nothing.
 func TestTLSProtocols(t *testing.T) {
 	s := startTLS(t, door(tellTLS), Options{})

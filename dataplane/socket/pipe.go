@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -88,6 +89,9 @@ func (p *Pipe) tryFill(fd uintptr) bool {
 
 // Drain sends what the pipe has.
 func (c *Conn) Drain(p *Pipe) error {
+	if c.layer != nil {
+		return errors.ErrUnsupported
+	}
 	if c.stopped[1].Load() {
 		return os.ErrDeadlineExceeded
 	}
@@ -132,5 +136,6 @@ func splice(from, to, n int) (int, syscall.Errno) {
 	}
 }
 
-// Direct reports whether the connection is a socket that is used directly, and can be spliced.
-func (c *Conn) Direct() bool { return c.fd >= 0 }
+// Direct reports whether the connection is a socket that is used directly, and can be spliced. What has a layer cannot: bytes
+// would go past it.
+func (c *Conn) Direct() bool { return c.fd >= 0 && c.layer == nil }
