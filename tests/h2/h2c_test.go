@@ -1,6 +1,8 @@
 package h2
 
 import (
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -96,5 +98,37 @@ func TestAllFieldsH2C(t *testing.T) {
 	if values := got.Values("X-A"); len(values) != 98 || values[97] != "1: 2" || len(got["X-Empty"]) != 1 || got.Get("Cookie") != "a=1" ||
 		got.Get("MS-ASPNETCORE-TOKEN") != token || got.Get("X-Forwarded-Proto") != "http" {
 		t.Errorf("the application sees %v", got)
+	}
+}
+
+// TestSameRequestH2C: what TestDowngrade lets through means the same to an application that speaks HTTP/2.
+func TestSameRequestH2C(t *testing.T) {
+	seen := make(chan string, 1)
+	address := grpcLike(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		select {
+		case seen <- fmt.Sprintf("%s %s HTTP/1.1\nHost: %s\n%s", r.Method, r.RequestURI, r.Host, body):
+		default:
+			t.Error("a second request")
+		}
+		io.WriteString(w, "ok")
+	})
+	for _, d := range downgrades() {
+		if d.sees == "" || d.partly {
+			continue
+		}
+		t.Run(d.name, func(t *testing.T) {
+			if verdict := d.play(t, address); verdict != "200" {
+				t.Fatal(verdict)
+			}
+			head, body, _ := strings.Cut(d.sees, "\n\n")
+			lines := strings.SplitN(head, "\n", 3)
+			if want, got := lines[0]+"\n"+lines[1]+"\n"+body, <-seen; got != want {
+				t.Errorf("the application sees %q, want %q", got, want)
+			}
+		})
 	}
 }
