@@ -30,6 +30,7 @@ const (
 	phaseServe                // serves a request
 	phaseOther                // is a tunnel, or lingers, or is none at the moment: no limit of the sweep
 	phaseExpired              // the sweep has ended its wait
+	phaseShake                // is in its TLS handshake
 
 	phaseMask = 7
 )

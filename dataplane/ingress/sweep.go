@@ -93,6 +93,10 @@ func (c *conn) look(now time.Time, closeIdle bool) (busy bool) {
 		if age >= c.l.opt.HeadLimit {
 			c.expire(mark)
 		}
+	case phaseShake:
+		if age >= c.l.opt.HeadLimit && c.expire(mark) {
+			c.sock.Interrupt() // it may wait for the client to take something
+		}
 	case phaseServe:
 		if age >= tick/2 && !c.watched { // the second look at this request: it takes its time
 			c.watched = true

@@ -20,7 +20,7 @@ func (l *Listener) secured() *secure.Table {
 // handshake puts TLS between the connection and us. It reports false, and closes the connection, when the handshake fails or
 // takes longer than a head may.
 func (l *Listener) handshake(c *conn, table *secure.Table) bool {
-	c.enter(phaseHead) // from now on the sweep keeps the limit
+	c.enter(phaseShake) // from now on the sweep keeps the limit
 	l.attend()
 	var t *tls.Conn
 	c.sock.Wrap(l.small, func(nc net.Conn) net.Conn {

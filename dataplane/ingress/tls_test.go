@@ -292,6 +292,9 @@ func TestTLSSlowHandshake(t *testing.T) {
 		if i%2 == 0 {
 			c.Write([]byte{22, 3, 1, 1, 0, 1})
 		}
+		if i == 1 { // what is no handshake at all ends at once
+			fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+		}
 		slow = append(slow, c)
 	}
 	tc, err := s.dial("a.test", &tls.Config{})

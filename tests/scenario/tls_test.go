@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +16,27 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/secure/securetest"
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
+
+// webSocket sends a frame through TLS and gets it back.
+func webSocket(t *testing.T, address string, c *tls.Config) {
+	t.Helper()
+	conn, err := tls.Dial("tcp", address, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(lab.Deadline))
+	fmt.Fprintf(conn, "%s\r\nHost: shop.example\r\n\r\n", handshake)
+	in := bufio.NewReader(conn)
+	if a, err := http.ReadResponse(in, nil); err != nil || a.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(a, err)
+	}
+	conn.Write([]byte{0x81, 0x82, 0, 0, 0, 0, 'h', 'i'})
+	got := make([]byte, 4)
+	if _, err := io.ReadFull(in, got); err != nil || string(got) != "\x81\x02hi" {
+		t.Errorf("%q %v", got, err)
+	}
+}
 
 // A site has certificates from files of its host: visitors come by TLS, those who do not are sent there, the status says
 // when the certificate ends, a renewed one is in force without anybody's doing, and a broken one is told and changes nothing.
@@ -78,6 +100,12 @@ func TestTLS(t *testing.T) {
 	if a, text, err := ask(known, url); err != nil || a.StatusCode != 200 || a.ProtoMajor != 1 || strings.Contains(text, "forged") || !strings.Contains(strings.ToUpper(text), "MS-ASPNETCORE-CLIENTCERT: MII") {
 		t.Errorf("%v %v %s", a, err, text)
 	}
+	for _, c := range []*http.Client{anyone, known} { // long enough to go past the proxy where that is possible
+		if a, text, err := ask(c, "https://"+addresses["https"]+"/bytes?n=5000000"); err != nil || len(text) != 5_000_000 {
+			t.Errorf("%v %v %d bytes", a, err, len(text))
+		}
+	}
+	webSocket(t, addresses["https"], &tls.Config{RootCAs: ca.Pool(), ServerName: "shop.example"})
 	_, port, _ := strings.Cut(addresses["https"], ":")
 	if a, _, err := ask(anyone, "http://"+addresses["http"]+"/a?b"); err != nil || a.StatusCode != 301 || a.Header.Get("Location") != "https://shop.example:"+port+"/a?b" {
 		t.Errorf("redirect: %v %v", a, err)
