@@ -16,9 +16,9 @@ func (n Names[T]) Lookup(host []byte) (found T, ok bool) {
 	var buf [256]byte
 	host = trimPort(host)
 	if len(host) > 0 && len(host) <= len(buf) {
-		dot := 0
+		dot := -1
 		for i, c := range host {
-			if buf[i] = lower(c); c == '.' && dot == 0 {
+			if buf[i] = lower(c); c == '.' && dot < 0 {
 				dot = i
 			}
 		}

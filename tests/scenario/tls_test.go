@@ -158,3 +158,65 @@ func TestTLS(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Where clients need a certificate, an offline notice is proven all the same; of sites that disagree about a listener or a
+// hostname the younger is refused and told by whom.
+func TestTLSTogether(t *testing.T) {
+	f := lab.NewFleet(t)
+	web1 := f.NewHost("web1")
+	if r := f.JoinOnly(web1, f.Token("--host", "web1", "--label", "role=web")); r.Code != 0 {
+		t.Fatal(r.Errors)
+	}
+	f.Run(web1)
+	f.Connected("web1")
+	ca := securetest.NewAuthority(t)
+	cert, key := securetest.Write(t, f.Dir, "must", ca.Issue(time.Hour, "must.example", "*.must.example"))
+	authority := lab.Write(t, f.Dir, "ca.crt", string(ca.PEM()))
+	site := func(name, binding string) string {
+		text := strings.Replace(read(t, f.Site(name, "role=web")), "bindings: [{listener: http, hostnames: ["+name+".example]}]", "bindings: ["+binding+"]", 1)
+		return lab.Write(t, f.Dir, name+"-tls.yaml", text)
+	}
+	pair := fmt.Sprintf("cert: %s, key: %s", cert, key)
+	f.Must("apply", "-f", site("must", `{listener: http, hostnames: [must.example, "*.must.example"], tls: {`+pair+`, clientCert: {mode: require, ca: `+authority+`}}}`), "--wait")
+	for name, binding := range map[string]string{
+		"plain": "{listener: http, hostnames: [plain.example]}",
+		"loose": `{listener: http, hostnames: [loose.example, must.example], tls: {` + pair + `}}`,
+	} {
+		if r := f.CLI("apply", "-f", site(name, binding), "--wait"); r.Code == 0 || !strings.Contains(r.Out+r.Errors, "site must") {
+			t.Errorf("%s: %d %s %s", name, r.Code, r.Out, r.Errors)
+		}
+	}
+	ask := func(host string, certificates ...tls.Certificate) (int, error) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+web1.Address+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		c := http.Client{Timeout: lab.Deadline, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: host, Certificates: certificates}}}
+		a, err := c.Do(request)
+		if err != nil {
+			return 0, err
+		}
+		return a.StatusCode, a.Body.Close()
+	}
+	visitor := ca.Issue(time.Hour, "visitor")
+	if status, err := ask("must.example"); err == nil {
+		t.Errorf("without a certificate: %d", status)
+	}
+	if status, err := ask("a.must.example", visitor); err != nil || status != 200 {
+		t.Errorf("%d %v", status, err)
+	}
+	f.Must("offline", "must", "--message", "Back soon")
+	if status, err := ask("a.must.example", visitor); err != nil || status != 503 {
+		t.Errorf("%d %v", status, err)
+	}
+	f.Must("online", "must")
+	// The older one goes; what it was in the way of heals by itself.
+	f.Must("delete", "site", "must", "--yes")
+	lab.Eventually(t, func() string {
+		if a, err := lab.Try(web1.Address, "/", "plain.example"); err != nil || a.Status != 200 {
+			return fmt.Sprint(a.Status, err)
+		}
+		return ""
+	})
+}
