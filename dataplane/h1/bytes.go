@@ -28,28 +28,32 @@ func IsToken(b []byte) bool {
 }
 
 // IsValue reports whether b may stand in a field value: no control bytes but HTAB (RFC 9110 5.5). Bytes above 127 pass.
-func IsValue(b []byte) bool {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for len(b) >= 8 { // eight at a time: a byte below ' ' or equal to DEL leaves its highest bit set
-		word := binary.LittleEndian.Uint64(b)
-		low := (word - ' '*ones) &^ word
-		del := word ^ 0x7f*ones
-		del = (del - ones) &^ del
-		if (low|del)&highs != 0 && !isValue(b[:8]) {
-			return false
-		}
-		b = b[8:]
-	}
-	return isValue(b)
-}
+func IsValue(b []byte) bool { return valueLength(b) == len(b) }
 
-func isValue(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
+// valueLength is how many bytes at the start of b may stand in a field value.
+func valueLength(b []byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for {
+		for len(b)-n >= 8 { // eight at a time: a byte below ' ' or equal to DEL leaves its highest bit set
+			word := binary.LittleEndian.Uint64(b[n:])
+			low := (word - ' '*ones) &^ word
+			del := word ^ 0x7f*ones
+			del = (del - ones) &^ del
+			if (low|del)&highs != 0 {
+				break
+			}
+			n += 8
+		}
+		for limit := min(n+8, len(b)); n < limit; n++ {
+			if c := b[n]; c < ' ' && c != '\t' || c == 0x7f {
+				return n
+			}
+		}
+		if n == len(b) {
+			return n
 		}
 	}
-	return true
 }
 
 // IsHost reports whether b is a host as we route it: a name of letters, digits and "-._~" or an address, IPv6 in

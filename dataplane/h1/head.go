@@ -72,20 +72,35 @@ func cutLine(head []byte) (line, rest []byte) {
 	return head[:i-1], head[i+1:]
 }
 
-// appendField checks one field line and appends it.
-func appendField(fields []Field, line []byte) ([]Field, error) {
+// cutField takes one field line off the rest of a head, and checks it on the way: each byte is looked at once. The empty line
+// at the end gives a field without a name.
+func cutField(head []byte) (f Field, rest []byte, err error) {
 	i := 0
-	for i < len(line) && isToken(line[i]) {
+	for i < len(head) && isToken(head[i]) {
 		i++
 	}
-	if i == 0 || i == len(line) || line[i] != ':' {
-		return fields, errName
+	if i == 0 && len(head) >= 2 && head[0] == '\r' && head[1] == '\n' {
+		return Field{}, head[2:], nil
 	}
-	value := Trim(line[i+1:])
-	if !IsValue(value) {
-		return fields, errValue
+	if i == 0 || i == len(head) || head[i] != ':' {
+		return Field{}, nil, errName
 	}
-	return append(fields, Field{line[:i], value}), nil
+	from := i + 1
+	for from < len(head) && (head[from] == ' ' || head[from] == '\t') {
+		from++
+	}
+	end := from + valueLength(head[from:])
+	if end+1 >= len(head) || head[end] == '\n' {
+		return Field{}, nil, errLine
+	}
+	if head[end] != '\r' || head[end+1] != '\n' {
+		return Field{}, nil, errValue
+	}
+	to := end
+	for to > from && (head[to-1] == ' ' || head[to-1] == '\t') {
+		to--
+	}
+	return Field{head[:i], head[from:to]}, head[end+2:], nil
 }
 
 // framing is what Content-Length and Transfer-Encoding say, in the only spellings accepted.

@@ -67,21 +67,22 @@ func (r *Request) Parse(head []byte) error {
 	}
 	s := requestState{framing: framing{length: -1}}
 	for {
-		if line, rest = cutLine(rest); len(line) == 0 {
+		f, next, err := cutField(rest)
+		if err != nil {
+			return err
+		}
+		if rest = next; f.Name == nil {
 			break
 		}
 		if len(r.Fields) == MaxFields {
 			return errFields
 		}
-		var err error
-		if r.Fields, err = appendField(r.Fields, line); err != nil {
-			return err
-		}
-		if err = s.field(r.Fields[len(r.Fields)-1]); err != nil {
+		r.Fields = append(r.Fields, f)
+		if err = s.field(f); err != nil {
 			return err
 		}
 	}
-	if line == nil || len(rest) > 0 {
+	if len(rest) > 0 {
 		return errLine // not a head as Boundary finds them
 	}
 	return r.finish(&s)

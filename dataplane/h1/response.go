@@ -25,21 +25,22 @@ func (r *Response) Parse(head []byte) error {
 	}
 	s := responseState{framing: framing{length: -1}, seconds: -1}
 	for {
-		if line, rest = cutLine(rest); len(line) == 0 {
+		f, next, err := cutField(rest)
+		if err != nil {
+			return err
+		}
+		if rest = next; f.Name == nil {
 			break
 		}
 		if len(r.Fields) == MaxAnswer {
 			return errFields
 		}
-		var err error
-		if r.Fields, err = appendField(r.Fields, line); err != nil {
-			return err
-		}
-		if err = s.field(r.Fields[len(r.Fields)-1]); err != nil {
+		r.Fields = append(r.Fields, f)
+		if err = s.field(f); err != nil {
 			return err
 		}
 	}
-	if line == nil || len(rest) > 0 {
+	if len(rest) > 0 {
 		return errLine
 	}
 	if err := s.check(r.Minor); err != nil {
