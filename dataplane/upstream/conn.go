@@ -217,9 +217,9 @@ func (c *Conn) Receive() ([]byte, error) {
 	}
 }
 
-// leastSplice is from how many bytes on a body goes from socket to socket inside of the kernel: for less, a pipe costs more
-// than the copies it saves.
-const leastSplice = 32 << 10
+// leastSplice is from how many bytes on a body goes from socket to socket inside of the kernel. For less it does not pay: what
+// comes in small pieces goes through the pipe in small pieces, and 100 KiB cost 1.7 times what copying them does.
+const leastSplice = 1 << 20
 
 // Splice gives a pipe for the rest of the answer's body, or nil where that is too short, has no known length, or comes over no
 // socket of the system, or over one of very many: a pipe takes two descriptors for as long as a client takes for its answer. It goes back with Spliced.
@@ -342,7 +342,7 @@ func (c *Conn) Pause() { c.paused.Add(1) }
 // Resume lets it run again, from zero.
 func (c *Conn) Resume() { c.paused.Add(-1) }
 
-// Borrow lends a buffer of 32 KiB, or of 8 KiB where there are many connections, to be given back with Return.
+// Borrow lends a buffer of 64 KiB, or of 8 KiB where there are many connections, to be given back with Return.
 func (c *Conn) Borrow() *[]byte { return c.buffers.Get() }
 
 // Return takes it back.

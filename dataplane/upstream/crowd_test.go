@@ -6,7 +6,7 @@ import "testing"
 // in memory and in descriptors.
 func TestManyConnections(t *testing.T) {
 	direct(t)
-	in := newInstance(t, says("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"))
+	in := newInstance(t, says("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n"))
 	u := newUpstream(t, in.addr, Options{})
 	var all []*Conn
 	for range wideMost + 1 {
