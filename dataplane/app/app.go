@@ -91,7 +91,7 @@ func (a *App) Run(ctx context.Context) { a.offline.Run(ctx) }
 
 // Serve answers one request by what stands here now. A door that was retired meanwhile sends it to the next one.
 func (a *App) Serve(r *forward.Request, w forward.ResponseWriter) {
-	a.offline.Look(time.Now())
+	a.offline.Look()
 	a.door.Load().Serve(r, w)
 }
 

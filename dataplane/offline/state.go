@@ -29,7 +29,8 @@ type State struct {
 	site, root string
 	changed    func()
 	answer     atomic.Pointer[Answer]
-	looked     atomic.Int64 // unix nanoseconds
+	born       time.Time
+	looked     atomic.Int64 // nanoseconds since then
 
 	mu      sync.Mutex
 	notices []Notice
@@ -41,7 +42,7 @@ type State struct {
 // New makes the state of an application in the folder root; changed is called after each change, without a lock held.
 // The folder is looked at once here, so that an application that is offline never starts.
 func New(site, root string, changed func()) *State {
-	s := &State{site: site, root: root, changed: changed, wake: make(chan struct{}, 1)}
+	s := &State{site: site, root: root, changed: changed, born: time.Now(), wake: make(chan struct{}, 1)}
 	s.mu.Lock()
 	s.local, s.here = read(root)
 	s.mu.Unlock()
@@ -65,9 +66,9 @@ func (s *State) SetNotices(notices []Notice) {
 }
 
 // Look is called for requests: it looks at the folder when that was not done for 200 ms.
-func (s *State) Look(now time.Time) {
-	last := s.looked.Load()
-	if now.UnixNano()-last < int64(lookEvery) || !s.looked.CompareAndSwap(last, now.UnixNano()) {
+func (s *State) Look() {
+	last, now := s.looked.Load(), int64(time.Since(s.born)) // one clock read, where time.Now is two
+	if now-last < int64(lookEvery) || !s.looked.CompareAndSwap(last, now) {
 		return
 	}
 	s.lookNow()
