@@ -107,20 +107,23 @@ func TestAllocations(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			exchange := exchanges(t, proxy(t, tt.reply), tt.request, tt.length)
-			const n = 2000
+			const n, most = 1000, 5
 			for range n {
 				exchange()
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			for range n {
-				exchange()
+			least := uint64(1 << 62)
+			for range 3 { // what else the process does now and then, like telling the time once a second, is not ours to count
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				for range n {
+					exchange()
+				}
+				runtime.ReadMemStats(&after)
+				least = min(least, after.Mallocs-before.Mallocs)
 			}
-			runtime.ReadMemStats(&after)
-			each := float64(after.Mallocs-before.Mallocs) / n
-			t.Logf("%.3f allocations a request", each)
-			if each > 0.1 && !raced {
-				t.Errorf("%.3f allocations a request", each)
+			t.Logf("figure: %d heap objects over %d requests, at most %d", least, n, most)
+			if least > most && !raced {
+				t.Errorf("%d heap objects over %d requests", least, n)
 			}
 		})
 	}

@@ -26,8 +26,12 @@ type body struct {
 func (b *body) reset(t *turn, length int64) {
 	b.t, b.left, b.chunks, b.err, b.got = t, length, h1.Chunks{}, nil, 0
 	b.upgrade = t != nil && t.head.Upgrade
-	b.done.Store(length == 0)
-	b.closed.Store(false)
+	if done := length == 0; b.done.Load() != done { // to store costs far more than to load
+		b.done.Store(done)
+	}
+	if b.closed.Load() {
+		b.closed.Store(false)
+	}
 	if length != 0 && t != nil {
 		t.c.came.Store(0)
 		t.c.slow.Store(false)

@@ -109,7 +109,7 @@ func (b *bench) startAncora() error {
 	if err := os.MkdirAll(filepath.Join(b.dir, "root"), 0o755); err != nil {
 		return err
 	}
-	tls := fmt.Sprintf("\n  - {listener: https, hostnames: [%s], tls: {cert: %s/cert.pem, key: %s/key.pem}}", hostname, b.dir, b.dir)
+	tls := fmt.Sprintf("\n  - {listener: https, tls: {cert: %s/cert.pem, key: %s/key.pem}}", b.dir, b.dir) // wrk names no host in its handshake
 	unixApp := fmt.Sprintf("\n  - {path: /unix, root: %[1]s/root, command: [%[1]s/bench, instance], start: always, profile: generic, socket: unix, env: {SOCKET: \"${SOCKET}\"}}", b.dir)
 	c := &contender{name: "ancora"}
 	// What an older version does not know is left out, and with it the workloads that need it.
@@ -188,15 +188,13 @@ func (c *contender) startAgent(program string, args ...string) (map[string]strin
 	}
 }
 
+// readyAddresses reads the addresses of the listeners, which stand in the order of their names.
 func readyAddresses(line string) map[string]string {
+	_, list, _ := strings.Cut(line, "address=")
+	list, _, _ = strings.Cut(list, " ")
 	found := map[string]string{}
-	for word := range strings.FieldsSeq(line) {
-		if key, value, ok := strings.Cut(word, "="); ok {
-			if key == "address" {
-				key = "http"
-			}
-			found[key] = value
-		}
+	for i, address := range strings.Split(list, ",") {
+		found[[]string{"http", "https"}[min(i, 1)]] = address
 	}
 	return found
 }

@@ -127,14 +127,17 @@ const caddyConf = `
 {
   admin off
   auto_https off
-  log { level ERROR }
+  log {
+    level ERROR
+  }
 }
 http://:%[2]d {
   bind 127.0.0.1
   reverse_proxy 127.0.0.1:%[3]s {
     header_up MS-ASPNETCORE-TOKEN 0123456789abcdef0123456789abcdef
-    transport http { max_conns_per_host 0
-      keepalive_idle_conns_per_host 2000 }
+    transport http {
+      keepalive_idle_conns_per_host 2000
+    }
   }
 }
 `
