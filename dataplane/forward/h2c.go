@@ -61,7 +61,10 @@ func serveH2C(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options, 
 // h2cRequest makes a request of the same head that HTTP/1.1 would have: it is read again, less what is about a connection.
 func h2cRequest(r *Request, opt *Options, read []byte, watch *inactivity) (*h2c.Request, *h2cBody) {
 	request := &h2c.Request{
-		Method: string(r.Method), Target: string(r.Path) + string(r.Query), Host: string(r.Host), Length: r.ContentLength, Trailers: r.Trailers,
+		Method: string(r.Method), Target: string(r.Path) + string(r.Query), Host: string(r.Host), Length: r.ContentLength,
+	}
+	if r.Trailers != nil {
+		request.Trailers = func() []Field { return filterTrailers(r.Trailers()) }
 	}
 	for _, f := range headFields(appendHead(nil, r, opt)) {
 		switch {
@@ -95,6 +98,18 @@ func headFields(head []byte) (fields []Field) {
 		}
 		fields, lines = append(fields, Field{Name: name, Value: value}), rest
 	}
+}
+
+// filterTrailers keeps what may pass behind a body: nothing that may not pass before it, and nothing that steers
+// (RFC 9110 6.5.1).
+func filterTrailers(fields []Field) []Field {
+	kept := fields[:0]
+	for _, f := range fields {
+		if h1.IsToken(f.Name) && h1.IsValue(f.Value) && !dropsRequest(f.Name, true) && !h1.EqualFold(f.Name, "authorization") && !h1.EqualFold(f.Name, "cookie") {
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }
 
 // takesTrailers reports whether the client says that trailers mean something to it (RFC 9110 10.1.4): gRPC insists on that.

@@ -52,6 +52,9 @@ func (h *h2Server) request(hr *http.Request) (*forward.Request, error) {
 	if r.Fields, err = h2Fields(hr.Header); err != nil {
 		return nil, err
 	}
+	if len(hr.Trailer) > 0 {
+		r.Trailers = func() []forward.Field { return h2Trailers(hr.Trailer) }
+	}
 	if err := checkSteering(r); err != nil {
 		return nil, err
 	}
@@ -91,6 +94,20 @@ func h2Fields(header http.Header) ([]forward.Field, error) {
 	}
 	sort.SliceStable(fields, func(i, j int) bool { return bytes.Compare(fields[i].Name, fields[j].Name) < 0 })
 	return fields, nil
+}
+
+// h2Trailers gives the trailer fields that were announced, without values until the body has been read.
+func h2Trailers(trailer http.Header) []forward.Field {
+	var fields []forward.Field
+	for name, values := range trailer {
+		if len(values) == 0 {
+			fields = append(fields, forward.Field{Name: []byte(name)})
+		}
+		for _, value := range values {
+			fields = append(fields, forward.Field{Name: []byte(name), Value: h1.Trim([]byte(value))})
+		}
+	}
+	return fields
 }
 
 // checkSteering looks at the fields that say what something else says as well: the authority (RFC 9113 8.3.1) and the
