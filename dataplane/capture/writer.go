@@ -26,6 +26,7 @@ type Writer struct {
 	number  uint64
 	streams map[Stream]*stream
 	ended   bool
+	closed  bool
 }
 
 type stream struct {
@@ -78,9 +79,13 @@ func (w *Writer) resume() error {
 }
 
 // Append writes data, which ends with a line feed, as one movement: all of it or, with an error, nothing.
+// Behind Close the error is os.ErrClosed.
 func (w *Writer) Append(s Stream, data []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		return fmt.Errorf("capture: %w", os.ErrClosed)
+	}
 	return w.move(s, func(fd int, at int64) (int, error) {
 		n, err := unix.Pwrite(fd, data, at)
 		if err == nil && n < len(data) {
@@ -221,7 +226,7 @@ func (w *Writer) mark(s Stream, kind Kind, offset uint64) error {
 func (w *Writer) End() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ended {
+	if w.ended || w.closed {
 		return nil
 	}
 	for s, st := range w.streams {
@@ -232,10 +237,18 @@ func (w *Writer) End() error {
 	return w.mark(0, End, 0)
 }
 
+// Closed reports whether Close was called.
+func (w *Writer) Closed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}
+
 // Close gives the files back; the run may be opened again.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = true
 	errs := []error{w.marks.Close()}
 	for _, st := range w.streams {
 		if st.file != nil {

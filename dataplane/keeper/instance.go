@@ -3,6 +3,7 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -165,6 +166,8 @@ func (k *Keeper) forget(i *instance) {
 	if k.instances[i.id] == i {
 		delete(k.instances, i.id)
 		delete(k.runs, i.runDir)
+		maps.DeleteFunc(k.finishing, func(_ string, w *capture.Writer) bool { return w.Closed() })
+		k.finishing[i.runDir] = i.run
 		k.save()
 		k.ending.Go(func() {
 			if err := i.run.Finish(); err != nil {
@@ -174,13 +177,19 @@ func (k *Keeper) forget(i *instance) {
 	}
 }
 
-// append writes one event line. A run that is over is opened for it alone and stays over.
+// append writes one event line. A run that is over is opened for it alone and stays over, but not before its own writer has
+// closed it: two would write over each other's marks.
 func (k *Keeper) append(dir string, line []byte) error {
 	if dir == "" || len(line) == 0 || line[len(line)-1] != '\n' {
 		return errors.New("keeper: an event is a line in a run's directory")
 	}
 	if writer, open := k.runs[dir]; open {
 		return writer.Append(capture.Event, line)
+	}
+	if writer, open := k.finishing[dir]; open {
+		if err := writer.Append(capture.Event, line); !errors.Is(err, os.ErrClosed) {
+			return errors.Join(err, writer.End())
+		}
 	}
 	writer, err := capture.OpenWriter(dir)
 	if err != nil {

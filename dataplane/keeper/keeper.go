@@ -56,6 +56,7 @@ type Keeper struct {
 	instances map[string]*instance
 	listeners map[string]*listener
 	runs      map[string]*capture.Writer // by directory, of held instances
+	finishing map[string]*capture.Writer // of those that were held until a moment ago
 	worker    worker
 	stopping  bool
 	ending    sync.WaitGroup // runs being finished
@@ -71,7 +72,7 @@ func New(config Config) *Keeper {
 	}
 	return &Keeper{
 		config: config, log: config.Logger, do: make(chan func()), ended: make(chan struct{}), children: make(chan struct{}, 1),
-		instances: map[string]*instance{}, listeners: map[string]*listener{}, runs: map[string]*capture.Writer{},
+		instances: map[string]*instance{}, listeners: map[string]*listener{}, runs: map[string]*capture.Writer{}, finishing: map[string]*capture.Writer{},
 	}
 }
 
