@@ -29,10 +29,11 @@ func serveH2C(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options, 
 	watch := newInactivity(opt.RequestTimeout, func() { cancel(upstream.ErrTimeout) })
 	defer watch.stop()
 	x := exchange{r: r, w: w, opt: opt}
-	request, body := h2cRequest(r, &opt, read, watch)
+	hold := &holding{place: up.Place()}
+	request, body := h2cRequest(r, &opt, read, hold, watch)
 	answer, err := up.H2C().Do(ctx, request)
 	if err == nil {
-		err = x.deliverH2C(answer, up, watch)
+		err = x.deliverH2C(answer, up, hold, watch)
 		_ = answer.Body.Close() // that it was cut is known
 	}
 	if err == nil {
@@ -59,7 +60,7 @@ func serveH2C(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options, 
 }
 
 // h2cRequest makes a request of the same head that HTTP/1.1 would have: it is read again, less what is about a connection.
-func h2cRequest(r *Request, opt *Options, read []byte, watch *inactivity) (*h2c.Request, *h2cBody) {
+func h2cRequest(r *Request, opt *Options, read []byte, hold *holding, watch *inactivity) (*h2c.Request, *h2cBody) {
 	request := &h2c.Request{
 		Method: string(r.Method), Target: string(r.Path) + string(r.Query), Host: string(r.Host), Length: r.ContentLength,
 	}
@@ -82,7 +83,7 @@ func h2cRequest(r *Request, opt *Options, read []byte, watch *inactivity) (*h2c.
 		request.Length = 0
 		return request, nil
 	}
-	body := &h2cBody{from: r.Body, read: read, left: opt.bodyLimit(), watch: watch}
+	body := &h2cBody{from: r.Body, read: read, left: opt.bodyLimit(), hold: hold, watch: watch}
 	request.Body = body
 	return request, body
 }
@@ -132,7 +133,7 @@ func takesTrailers(fields []Field) bool {
 type trailerer interface{ Trailer(fields []Field) }
 
 // deliverH2C passes the answer on as it comes.
-func (x *exchange) deliverH2C(answer *h2c.Response, up *upstream.Upstream, watch *inactivity) error {
+func (x *exchange) deliverH2C(answer *h2c.Response, up *upstream.Upstream, hold *holding, watch *inactivity) error {
 	status, length := answer.Status, answer.Length
 	fields := filterAnswer(&h1.Response{Fields: answer.Fields}, x.opt.Token)
 	if h1.Bodiless(x.r.Method, status) && length < 0 {
@@ -142,9 +143,9 @@ func (x *exchange) deliverH2C(answer *h2c.Response, up *upstream.Upstream, watch
 	if err := x.w.Head(status, fields, length); err != nil {
 		return clientError{err}
 	}
-	if place := up.Place(); place != nil && length < 0 && isStream(fields) {
-		place.Yield()
-		defer place.Resume()
+	if length < 0 && isStream(fields) {
+		hold.giveBack()
+		defer hold.takeAgain()
 	}
 	buf := up.Borrow()
 	defer up.Return(buf)
@@ -187,6 +188,7 @@ func isStream(fields []Field) bool {
 // h2cBody is the request's body as net/http reads it, on a goroutine of its own.
 type h2cBody struct {
 	from  io.Reader
+	hold  *holding
 	watch *inactivity
 
 	stop atomic.Bool // what a read ends with from now on is our doing
@@ -210,7 +212,9 @@ func (b *h2cBody) Read(p []byte) (n int, err error) {
 		return n, nil
 	}
 	b.watch.pause() // what is waited for is the client
+	b.hold.giveBack()
 	n, err = b.from.Read(p)
+	b.hold.takeAgain()
 	b.watch.resume()
 	if b.left >= 0 {
 		if b.left -= int64(n); b.left < 0 {
@@ -255,6 +259,36 @@ func (b *h2cBody) finish() {
 	}
 	b.over = true
 	b.mu.Unlock()
+}
+
+// holding is the place that an exchange has of its application's concurrency, as upstream.Conn keeps it for HTTP/1.1: given
+// back while the client owes something, and by streams until they end.
+type holding struct {
+	place upstream.Place // nil: there is no bound
+	mu    sync.Mutex
+	back  int // reasons for which it is given back
+}
+
+func (h *holding) giveBack() {
+	if h.place == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.back++; h.back == 1 {
+		h.place.Yield()
+	}
+}
+
+func (h *holding) takeAgain() {
+	if h.place == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.back--; h.back == 0 {
+		h.place.Resume()
+	}
 }
 
 // inactivity calls back when the instance has been waited for without a byte for too long (FWD-30). Requests over HTTP/2 are

@@ -221,6 +221,10 @@ var (
 // deliver passes the answer on as it comes. What has been read already is looked at before the head goes out, so that
 // an answer which is broken from the start can still become a page.
 func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
+	if s, ok := x.w.(stopper); ok { // a client that does not take its answer is not the instance's fault
+		s.Stop(c)
+		defer s.Stop(nil)
+	}
 	status, length := answer.Status, answer.Length
 	fields := filterAnswer(answer, x.opt.Token)
 	piece, err := c.Poll()
@@ -298,6 +302,8 @@ func (x *exchange) pass(piece []byte) error {
 type (
 	// reasoner takes the reason phrase of the next Head (FWD-20).
 	reasoner interface{ Reason(phrase []byte) }
+	// stopper stops a clock whenever it has to wait for the client.
+	stopper interface{ Stop(socket.Clock) }
 	// drainer takes n bytes of the body out of a pipe, if it can.
 	drainer interface {
 		Drains() bool

@@ -121,8 +121,11 @@ func TestAllocations(t *testing.T) {
 				runtime.ReadMemStats(&after)
 				least = min(least, after.Mallocs-before.Mallocs)
 			}
+			if raced { // whose own objects are among them
+				return
+			}
 			t.Logf("figure: %d heap objects over %d requests, at most %d", least, n, most)
-			if least > most && !raced {
+			if least > most {
 				t.Errorf("%d heap objects over %d requests", least, n)
 			}
 		})

@@ -210,6 +210,9 @@ func (w *writer) gather(before, p, after []byte) error {
 	return err
 }
 
+// Stop makes a clock stop while the client is waited for.
+func (w *writer) Stop(clock socket.Clock) { w.t.c.sock.Stop(clock) }
+
 // Drains reports whether the rest of the body may come through a pipe.
 func (w *writer) Drains() bool {
 	return w.state == started && !w.aborted && w.bodied && !w.chunked && w.left > 0 && len(w.buf) == 0 && w.t.c.sock.Direct()

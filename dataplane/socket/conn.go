@@ -56,6 +56,7 @@ type Conn struct {
 	inside bool
 
 	// Of the writer.
+	clock    Clock
 	pending  []byte
 	vecs     []unix.Iovec
 	writeErr error

@@ -101,6 +101,10 @@ func (c *Conn) Drain(p *Pipe) error {
 	if err := c.register(); err != nil {
 		return err
 	}
+	if c.clock != nil {
+		c.clock.Pause()
+		defer c.clock.Resume()
+	}
 	if err := c.raw.Write(p.drain); err != nil {
 		return err
 	}

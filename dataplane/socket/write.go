@@ -80,10 +80,23 @@ func (c *Conn) Gather(pieces ...[]byte) error {
 	return nil
 }
 
+// Clock is told of waits: Pause when one begins and Resume when it is over.
+type Clock interface {
+	Pause()
+	Resume()
+}
+
+// Stop makes every write that has to wait for the peer stop a clock meanwhile; nil: none. The goroutine that writes calls it.
+func (c *Conn) Stop(clock Clock) { c.clock = clock }
+
 // flush sends p however long that takes; c.pending is what it could not send.
 func (c *Conn) flush(p []byte) error {
 	if c.pending, c.writeErr = p, c.register(); c.writeErr != nil {
 		return c.writeErr
+	}
+	if c.clock != nil {
+		c.clock.Pause()
+		defer c.clock.Resume()
 	}
 	if err := c.raw.Write(c.write); err != nil {
 		return err

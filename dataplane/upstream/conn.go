@@ -336,11 +336,20 @@ func (c *Conn) release() {
 	c.buf, c.wide, c.r, c.w = nil, nil, 0, 0
 }
 
-// Pause stops the clock of the time limit, until as many calls of Resume: what is waited for is not the instance.
-func (c *Conn) Pause() { c.paused.Add(1) }
+// Pause stops the clock of the time limit and gives the place back, until as many calls of Resume: what is waited for is not
+// the instance.
+func (c *Conn) Pause() {
+	if c.paused.Add(1) == 1 {
+		c.holdUnlessPaused()
+	}
+}
 
-// Resume lets it run again, from zero.
-func (c *Conn) Resume() { c.paused.Add(-1) }
+// Resume lets the clock run again, from zero, and takes the place again.
+func (c *Conn) Resume() {
+	if c.paused.Add(-1) == 0 {
+		c.holdUnlessPaused()
+	}
+}
 
 // Borrow lends a buffer of 64 KiB, or of 8 KiB where there are many connections, to be given back with Return.
 func (c *Conn) Borrow() *[]byte { return c.buffers.Get() }

@@ -8,11 +8,12 @@ import (
 // Place is what every exchange of an Upstream holds of its application's concurrency. It is given back while the
 // instance owes nothing, and taken again without waiting; both may be called with a lock held.
 //
-// The exchange itself does not call them, since most waits for a client are shorter than a look of the sweep: the sweep
-// sees which exchanges wait, so a request that waits for nobody pays nothing. A place is given back when two looks in a
-// row have found the exchange waiting for the client, or when the answer's body has been silent for a second; the first
-// look that finds neither takes it again. Between the two the instance may be at work for it already: by so many
-// exchanges, and no more, an application may be busier than it should be.
+// While the client owes bytes of its body the place is given back at once: who sends slowly, or thousands who do, must not
+// fill an application. Otherwise the exchange does not call them, since most waits for a client are shorter than a look of
+// the sweep: the sweep sees which exchanges wait, so a request that waits for nobody pays nothing. A place is given back
+// when two looks in a row have found the exchange waiting for the client to take its answer, or when the answer's body has
+// been silent for a second; the first look that finds neither takes it again. Between the two the instance may be at work
+// for it already: by so many exchanges, and no more, an application may be busier than it should be.
 type Place interface {
 	Yield()
 	Resume()
@@ -45,7 +46,14 @@ func (c *Conn) lookAtPlace(now time.Time, client bool) {
 	} else {
 		t.waits = 0
 	}
-	c.hold(t.waits < 2 && (t.body.Load() != c.turn || now.Sub(c.seenAt) < silence))
+	c.hold(c.paused.Load() == 0 && t.waits < 2 && (t.body.Load() != c.turn || now.Sub(c.seenAt) < silence))
+}
+
+// holdUnlessPaused makes the place what the newest Pause or Resume asks for.
+func (c *Conn) holdUnlessPaused() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hold(c.paused.Load() == 0)
 }
 
 // endPlace gives the caller of Open back what it had; the lock is held.

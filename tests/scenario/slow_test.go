@@ -38,11 +38,14 @@ func slowWays() []slowly {
 // Whoever comes from elsewhere is served all the while, and the agent does not grow without bound.
 func TestSlowAttack(t *testing.T) {
 	const connections, sources, asked, memory = 4000, 400, 1000, 256 << 20
+	// Of all that come 99.9 % are to be served while each phase lasts 30 s. What is lost is lost when 4,000 begin at once, so in
+	// phases of 9 s on average it may be three times as much.
+	const served = 0.997
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 3*connections {
 		t.Skipf("%d descriptors are allowed: %d are needed for clients, agent and application each", limit.Cur, 3*connections)
 	}
-	s := serveSite(t, "limits: {concurrency: 20000}\n") // the places of the application are not what is attacked
+	s := serveSite(t, "limits: {concurrency: 200}\n")
 	lab.Get(t, s.address, "/pid")
 
 	ways, visitors := slowWays(), startVisitors(s.address)
@@ -63,7 +66,7 @@ func TestSlowAttack(t *testing.T) {
 	}
 	visitors.stop()
 	all := visitors.served + visitors.failed
-	if all < asked || float64(visitors.served) < 0.999*float64(all) {
+	if all < asked || float64(visitors.served) < served*float64(all) {
 		t.Errorf("%d of %d requests were served, at least %d should come: %s", visitors.served, all, asked, visitors.failure)
 	}
 	for i, way := range ways {
