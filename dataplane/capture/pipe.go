@@ -53,6 +53,7 @@ const FinishLimit = time.Second
 // or captured. Should somebody else have been passed a pipe's writing end, it is no longer listened to after FinishLimit.
 func (w *Writer) Finish() error {
 	w.mu.Lock()
+	w.over = true
 	for _, reader := range w.readers {
 		_ = reader.SetReadDeadline(time.Now().Add(FinishLimit))
 	}

@@ -26,6 +26,7 @@ type Writer struct {
 	number  uint64
 	streams map[Stream]*stream
 	ended   bool
+	over    bool // Finish was called: whatever is said now is followed by an end
 	closed  bool
 }
 
@@ -86,13 +87,17 @@ func (w *Writer) Append(s Stream, data []byte) error {
 	if w.closed {
 		return fmt.Errorf("capture: %w", os.ErrClosed)
 	}
-	return w.move(s, func(fd int, at int64) (int, error) {
+	err := w.move(s, func(fd int, at int64) (int, error) {
 		n, err := unix.Pwrite(fd, data, at)
 		if err == nil && n < len(data) {
 			err = io.ErrShortWrite // what has no mark is written over
 		}
 		return n, err
 	})
+	if err == nil && w.over {
+		err = w.end()
+	}
+	return err
 }
 
 // Lose notes bytes that did not come this far, so that readers are told of a gap. The note is written with what is appended
@@ -226,6 +231,11 @@ func (w *Writer) mark(s Stream, kind Kind, offset uint64) error {
 func (w *Writer) End() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.end()
+}
+
+// end is End; the lock is held.
+func (w *Writer) end() error {
 	if w.ended || w.closed {
 		return nil
 	}

@@ -107,7 +107,7 @@ func (k *Keeper) start(id string, spec *protocol.Spec, answer *protocol.Message)
 	if _, held := k.instances[id]; held {
 		return fmt.Errorf("keeper: instance %q runs already", id)
 	}
-	if _, open := k.runs[spec.RunDir]; open {
+	if w, open := k.runs[spec.RunDir]; open && !w.Closed() {
 		return fmt.Errorf("keeper: %s is the run of another instance", spec.RunDir)
 	}
 	run, err := capture.OpenWriter(spec.RunDir)
@@ -165,9 +165,7 @@ func (k *Keeper) fork(i *instance, spec *protocol.Spec) error {
 func (k *Keeper) forget(i *instance) {
 	if k.instances[i.id] == i {
 		delete(k.instances, i.id)
-		delete(k.runs, i.runDir)
-		maps.DeleteFunc(k.finishing, func(_ string, w *capture.Writer) bool { return w.Closed() })
-		k.finishing[i.runDir] = i.run
+		maps.DeleteFunc(k.runs, func(_ string, w *capture.Writer) bool { return w.Closed() })
 		k.save()
 		k.ending.Go(func() {
 			if err := i.run.Finish(); err != nil {
@@ -184,11 +182,8 @@ func (k *Keeper) append(dir string, line []byte) error {
 		return errors.New("keeper: an event is a line in a run's directory")
 	}
 	if writer, open := k.runs[dir]; open {
-		return writer.Append(capture.Event, line)
-	}
-	if writer, open := k.finishing[dir]; open {
 		if err := writer.Append(capture.Event, line); !errors.Is(err, os.ErrClosed) {
-			return errors.Join(err, writer.End())
+			return err
 		}
 	}
 	writer, err := capture.OpenWriter(dir)

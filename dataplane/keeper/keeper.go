@@ -55,8 +55,7 @@ type Keeper struct {
 	children  chan struct{} // a child was started: the reaper has something to wait for
 	instances map[string]*instance
 	listeners map[string]*listener
-	runs      map[string]*capture.Writer // by directory, of held instances
-	finishing map[string]*capture.Writer // of those that were held until a moment ago
+	runs      map[string]*capture.Writer // by directory, of instances that are held or were a moment ago
 	worker    worker
 	stopping  bool
 	ending    sync.WaitGroup // runs being finished
@@ -72,7 +71,7 @@ func New(config Config) *Keeper {
 	}
 	return &Keeper{
 		config: config, log: config.Logger, do: make(chan func()), ended: make(chan struct{}), children: make(chan struct{}, 1),
-		instances: map[string]*instance{}, listeners: map[string]*listener{}, runs: map[string]*capture.Writer{}, finishing: map[string]*capture.Writer{},
+		instances: map[string]*instance{}, listeners: map[string]*listener{}, runs: map[string]*capture.Writer{},
 	}
 }
 
