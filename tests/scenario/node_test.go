@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,9 @@ func TestNodePosts(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("node is not on PATH")
+	}
+	if node, err = filepath.EvalSymlinks(node); err != nil { // a link may stand where the application's user cannot go
+		t.Fatal(err)
 	}
 	dir := lab.Dir(t)
 	root := lab.Folder(t, dir, "root", map[string]string{"app.js": nodeApp})
