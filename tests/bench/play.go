@@ -85,7 +85,7 @@ func (s *sample) problem(w *workload, nginx *sample) string {
 		return fmt.Sprintf("%d answers were no whole 200", s.errors)
 	case w.rate > 0 && s.ratePaced < 0.99:
 		return fmt.Sprintf("only %.1f %% of the rate was held", 100*s.ratePaced)
-	case w.rate == 0 && w.scheme != "h2" && s != nginx && s.perSecond() < 0.95*nginx.perSecond() && s.requests < nginx.requests/2:
+	case w.rate == 0 && w.scheme != "h2" && s != nginx && s.perSecond() < 0.95*nginx.perSecond():
 		return fmt.Sprintf("%.0f requests/s, nginx %.0f", s.perSecond(), nginx.perSecond())
 	}
 	return ""
