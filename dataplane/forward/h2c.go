@@ -22,7 +22,7 @@ func speaksOnlyH2(answer *h1.Response, c *upstream.Conn) bool {
 	return answer.Status == 400 && answer.Length == int64(len(onlyH2)) && string(c.Peek()) == onlyH2
 }
 
-// serveH2C is Serve for an instance that speaks HTTP/2. body is the request's, as far as it has been read already.
+// serveH2C is Serve for an instance that speaks HTTP/2. read is of the request's body what has been read already.
 func serveH2C(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options, read []byte) error {
 	ctx, cancel := context.WithCancelCause(r.Context)
 	defer cancel(nil)
@@ -155,9 +155,9 @@ func (x *exchange) deliverH2C(answer *h2c.Response, up *upstream.Upstream, hold 
 		}
 	}
 	for {
-		watch.begin()
+		watch.restart()
 		n, err := answer.Body.Read(*buf)
-		watch.end()
+		watch.restart()
 		if n > 0 {
 			if _, err := x.w.Write((*buf)[:n]); err != nil {
 				return clientError{err}
@@ -307,9 +307,7 @@ func newInactivity(limit time.Duration, over func()) *inactivity {
 	return &inactivity{limit: limit, timer: time.AfterFunc(limit, over)}
 }
 
-func (i *inactivity) begin() { i.hold(0) }
-
-func (i *inactivity) end() { i.hold(0) }
+func (i *inactivity) restart() { i.hold(0) }
 
 func (i *inactivity) pause() { i.hold(1) }
 
