@@ -160,6 +160,9 @@ func (l *Listener) inherit() {
 	const (
 		probeAfter = 15 // seconds, as net has it
 		limit      = 60 * time.Second
+		// Every client speaks first, in every protocol we serve: a connection comes to us with its first bytes, and one that
+		// stays silent after this many seconds. A connection for one request is not waited for a second time then.
+		silent = 1
 	)
 	s, ok := l.ln.(syscall.Conn)
 	if !ok {
@@ -173,6 +176,7 @@ func (l *Listener) inherit() {
 				{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, probeAfter}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, probeAfter},
 				{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit.Milliseconds())},
 				{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentMost},
+				{unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, silent},
 			} {
 				err = errors.Join(err, unix.SetsockoptInt(int(fd), o[0], o[1], o[2]))
 			}
