@@ -40,3 +40,38 @@ func TestManyConnections(t *testing.T) {
 		<-in.ended
 	}
 }
+
+// Once a burst is over, the connections that read much at once serve, though others were used last.
+func TestAfterBurst(t *testing.T) {
+	in := newInstance(t, says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	u := newUpstream(t, in.addr, Options{})
+	var all []*Conn
+	for range wideMost + 32 {
+		all = append(all, open(t, u, 0))
+	}
+	for _, c := range all {
+		if err := c.Send([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.ReceiveHead(get, 0); err != nil {
+			t.Fatal(err)
+		}
+		c.End(true)
+	}
+	all = all[:0]
+	for n := range wideMost + 32 {
+		c := open(t, u, 0)
+		all = append(all, c)
+		if wide := c.buffers == u.buffers; wide != (n < wideMost) || !c.Reused() {
+			t.Errorf("connection %d reads much at once: %v, used again: %v", n, wide, c.Reused())
+			break
+		}
+	}
+	for _, c := range all {
+		c.Discard()
+	}
+	u.Close()
+	for range wideMost + 32 {
+		<-in.ended
+	}
+}

@@ -64,7 +64,7 @@ func look(conns []*Conn, now time.Time) (busy bool) {
 // list collects all connections, and takes those out that have been idle for too long. A nil list ends the sweep.
 func (u *Upstream) list(conns []*Conn, now time.Time) (all, expired []*Conn) {
 	clock := u.clock()
-	expired = u.free.weed(func(c *Conn) bool {
+	expired = u.weed(func(c *Conn) bool {
 		// What has had no request for a second is looked at: the instance may have closed it.
 		rested := clock - c.idleAt
 		return rested < c.idleLimit && (rested < rest || c.sock.Quiet())

@@ -58,7 +58,7 @@ const fresh = 5 * time.Millisecond
 const bufferSize = 64 << 10
 
 // Where there are many connections, clients that take their time hold many buffers: those that are opened beyond wideMost
-// read less at once. Bodies cost more system calls there, everything else fits.
+// read less at once. Bodies cost more system calls there, everything else fits. They are used only while the others are busy.
 const (
 	wideMost   = 256
 	narrowSize = 8 << 10
@@ -76,7 +76,8 @@ type Upstream struct {
 	narrow  *socket.Pool
 	opened  func()
 
-	free   lanes
+	free   lanes // idle connections
+	spare  lanes // those of them that read less at once: used when there are no others
 	closed atomic.Bool
 
 	mu    sync.Mutex
@@ -167,6 +168,9 @@ func (u *Upstream) Open(ctx context.Context, lane uint32, timeout time.Duration,
 		}
 		c := u.free.take(lane)
 		if c == nil {
+			c = u.spare.take(lane)
+		}
+		if c == nil {
 			break
 		}
 		c.lane = lane
@@ -209,7 +213,7 @@ func (u *Upstream) Close() {
 	u.mu.Lock()
 	u.closed.Store(true)
 	u.mu.Unlock()
-	for _, c := range u.free.weed(func(*Conn) bool { return false }) {
+	for _, c := range u.weed(func(*Conn) bool { return false }) {
 		u.drop(c)
 	}
 	if h := u.H2C(); h != nil {
@@ -220,9 +224,18 @@ func (u *Upstream) Close() {
 
 // keep puts a connection back for the next exchange.
 func (u *Upstream) keep(c *Conn) {
-	if !u.free.keep(c.lane, c, u.closed.Load) {
+	idle := &u.free
+	if c.buffers == u.narrow {
+		idle = &u.spare
+	}
+	if !idle.keep(c.lane, c, u.closed.Load) {
 		u.drop(c)
 	}
+}
+
+// weed takes the idle connections out that stay says no of, and gives them.
+func (u *Upstream) weed(stay func(*Conn) bool) []*Conn {
+	return append(u.free.weed(stay), u.spare.weed(stay)...)
 }
 
 func (u *Upstream) drop(c *Conn) {
