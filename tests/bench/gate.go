@@ -31,15 +31,15 @@ const (
 // gate counts the system calls of the agent from outside while requests are served, and fails when they are too many. Unlike
 // times they are nearly the same on every machine.
 func gate(o *options) error {
-	counter, err := findCounter()
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "ancora-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	name, count, err := findCounter(dir)
+	if err != nil {
+		return err
+	}
 	b := &bench{options: o, dir: dir}
 	defer b.stop()
 	self, err := os.Executable()
@@ -52,15 +52,15 @@ func gate(o *options) error {
 	}
 	var each []float64
 	for range gateRuns {
-		calls, err := counter(filepath.Join(dir, "calls"), family(c.cmd.Process.Pid), func() error { return ask(c.plain, gateRequests) })
+		calls, err := count(filepath.Join(dir, "calls"), family(c.cmd.Process.Pid), func() error { return ask(c.plain, gateRequests) })
 		if err != nil {
 			return err
 		}
 		each = append(each, float64(calls)/gateRequests)
 	}
 	slices.Sort(each)
-	fmt.Printf("figure: %.2f system calls a request (%.2f to %.2f, %d runs of %d requests over %d connections, at most %.1f)\n",
-		each[gateRuns/2], each[0], each[gateRuns-1], gateRuns, gateRequests, gateConns, mostCalls)
+	fmt.Printf("figure: %.2f system calls a request (%.2f to %.2f, %d runs of %d requests over %d connections, at most %.1f; counted by %s)\n",
+		each[gateRuns/2], each[0], each[gateRuns-1], gateRuns, gateRequests, gateConns, mostCalls, name)
 	if each[0] > mostCalls { // a busy machine adds waits for events, and takes none away
 		return errors.New("too many system calls a request")
 	}
@@ -70,52 +70,85 @@ func gate(o *options) error {
 // counter counts the system calls of processes while work goes on.
 type counter func(file string, pids []int, work func() error) (int64, error)
 
-// findCounter prefers perf, which hardly slows what it counts; under strace there are a few calls more.
-func findCounter() (counter, error) {
-	if exec.Command("perf", "stat", "-e", "raw_syscalls:sys_enter", "true").Run() == nil {
-		return countByPerf, nil
+// findCounter prefers perf, which hardly slows what it counts; under strace there are a few calls more. Whether perf can
+// count here, and is new enough to say when it has begun (Linux 5.10), it shows on the benchmark itself.
+func findCounter(dir string) (name string, count counter, err error) {
+	_, perfErr := countByPerf(filepath.Join(dir, "probe"), []int{os.Getpid()}, func() error { return nil })
+	if perfErr == nil {
+		return "perf", countByPerf, nil
 	}
 	if _, err := exec.LookPath("strace"); err == nil {
-		return countByStrace, nil
+		return "strace", countByStrace, nil
 	}
-	return nil, errors.New("perf with tracepoints or strace is needed: apt-get install linux-perf strace")
+	return "", nil, fmt.Errorf("perf with tracepoints or strace is needed: apt-get install linux-perf strace (%w)", perfErr)
 }
 
+// countByPerf starts perf with its counters off, and has it answer when they are on and when they are off again.
 func countByPerf(file string, pids []int, work func() error) (int64, error) {
 	var list []string
 	for _, pid := range pids {
 		list = append(list, strconv.Itoa(pid))
 	}
-	control := file + ".control"
-	_ = os.Remove(control)
-	if err := syscall.Mkfifo(control, 0o600); err != nil {
+	control, err1 := openFIFO(file + ".control")
+	answers, err2 := openFIFO(file + ".answers")
+	if err := errors.Join(err1, err2); err != nil {
 		return 0, err
 	}
-	// Opened for both, so that neither side waits for the other; perf begins to count when it is told.
-	fifo, err := os.OpenFile(control, os.O_RDWR, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer fifo.Close()
-	cmd := exec.Command("perf", "stat", "-x,", "-D", "-1", "--control", "fifo:"+control, "-o", file, "-e", "raw_syscalls:sys_enter", "-p", strings.Join(list, ","))
+	defer control.Close()
+	defer answers.Close()
+	cmd := exec.Command("perf", "stat", "-x,", "-D", "-1", "--control", "fifo:"+control.Name()+","+answers.Name(),
+		"-o", file, "-e", "raw_syscalls:sys_enter", "-p", strings.Join(list, ","))
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	if _, err := io.WriteString(fifo, "enable\n"); err != nil {
-		return 0, err
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // it ends with the signal, or has said why not
+		close(ended)
+		_ = answers.SetReadDeadline(time.Unix(1, 0)) // nobody will answer any more
+	}()
+	_ = answers.SetReadDeadline(time.Now().Add(patience))
+	heard := bufio.NewReader(answers)
+	tell := func(word string) error {
+		if _, err := io.WriteString(control, word+"\n"); err != nil {
+			return err
+		}
+		_, err := heard.ReadString('\n')
+		return err
 	}
-	time.Sleep(200 * time.Millisecond) // there is no word of when it has begun
-	workErr := work()
+	err := tell("enable")
+	if err == nil {
+		err = work()
+		_ = answers.SetReadDeadline(time.Now().Add(patience))
+		err = errors.Join(err, tell("disable"))
+	}
 	_ = cmd.Process.Signal(os.Interrupt)
-	_ = cmd.Wait() // it ends with the signal
+	<-ended
+	if err != nil {
+		return 0, fmt.Errorf("perf: %w: %s", err, complaints.String())
+	}
 	text, err := os.ReadFile(file)
 	for line := range strings.Lines(string(text)) {
 		if count, _, ok := strings.Cut(line, ","); ok && strings.Contains(line, "sys_enter") {
 			n, err := strconv.ParseInt(count, 10, 64)
-			return n, errors.Join(workErr, err)
+			if err == nil && n == 0 {
+				break // a kernel that hides what others do
+			}
+			return n, err
 		}
 	}
-	return 0, errors.Join(workErr, err, fmt.Errorf("perf counted nothing: %s", text))
+	return 0, errors.Join(err, fmt.Errorf("perf counted nothing: %s", text))
+}
+
+// openFIFO makes a FIFO and opens it for both, so that neither side waits for the other.
+func openFIFO(path string) (*os.File, error) {
+	_ = os.Remove(path)
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR, 0)
 }
 
 func countByStrace(file string, pids []int, work func() error) (int64, error) {
