@@ -100,8 +100,8 @@ figures: build ## measure what is promised: 5 runs, median and spread
 	@go run ./tests/figures $(BIN)
 
 .PHONY: bench
-bench: build ## compare CPU time per request with nginx, haproxy and caddy; needs wrk and nghttp2-client too
-	@go build -trimpath -o $(BIN)/ ./tests/bench && $(BIN)/bench $(BENCHFLAGS) $(BIN)
+bench: build ## compare CPU time per request with nginx, haproxy and caddy; installs them and wrk on Debian, as root
+	@PATH="$$PATH:/usr/sbin:/sbin" && sh tests/bench/tools.sh && go build -trimpath -o $(BIN)/ ./tests/bench && $(BIN)/bench $(BENCHFLAGS) $(BIN)
 
 .PHONY: bench-quick
 bench-quick: ## the most important workloads, in less than two minutes
