@@ -1,9 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,18 +13,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 )
-
-const patience = 30 * time.Second
 
 // bench is all that runs meanwhile.
 type bench struct {
 	*options
-	dir        string
+	*programs
 	contenders []*contender // ancora first, then nginx
 	instances  map[string]*running
+	features   *features // nil until a workload needs them
 }
 
 // running is an instance behind the contenders, as ancora has started it.
@@ -34,12 +30,21 @@ type running struct {
 	where string // a port of 127.0.0.1 or the path of a unix socket
 }
 
-// contender is a proxy under test.
+// contender is a proxy under test, or one of several ways through it.
 type contender struct {
 	name, version string
 	plain, tls    string // addresses; empty: it cannot do that
-	cmd           *exec.Cmd
-	ended         chan struct{}
+	*program
+
+	// Of ways through the agent that has the features:
+	host        string           // what requests name; empty: hostname
+	greeting    string           // what a connection begins with, a PROXY header
+	certificate *tls.Certificate // of clients
+	behind      *running
+	meanwhile   func(context.Context) error // goes on during each run; nil: nothing
+	lost        func() (int, error)         // how much of what is to be measured was left undone so far; nil: nothing can be
+
+	size int // of one whole answer to the workload that is played, with its head, in bytes
 }
 
 func (c *contender) address(w *workload) string {
@@ -49,15 +54,35 @@ func (c *contender) address(w *workload) string {
 	return c.plain
 }
 
+// hostname is what requests name.
+func (c *contender) hostname() string {
+	if c.host != "" {
+		return c.host
+	}
+	return hostname
+}
+
+// dial connects as the workload's requests do, as far as to where they begin.
+func (c *contender) dial(w *workload) (net.Conn, error) {
+	nc, err := net.Dial("tcp", c.address(w))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(nc, c.greeting); err != nil {
+		return nil, errors.Join(err, nc.Close())
+	}
+	if w.scheme == "https" {
+		config := &tls.Config{ServerName: c.hostname(), InsecureSkipVerify: true} // the certificate is our own
+		if c.certificate != nil {
+			config.Certificates = []tls.Certificate{*c.certificate}
+		}
+		nc = tls.Client(nc, config)
+	}
+	return nc, nil
+}
+
 // start brings everything up: ancora first, which starts the instances, then the peers with the same instances behind them.
 func (b *bench) start() error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(copyFile(self, b.self()), b.certificate()); err != nil {
-		return err
-	}
 	if err := b.startAncora(); err != nil {
 		return fmt.Errorf("ancora: %w", err)
 	}
@@ -73,24 +98,11 @@ func (b *bench) start() error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		b.contenders = append(b.contenders, c)
-		if _, err := get(c.plain, "/1k"); err != nil {
+		if _, err := get(c.plain, hostname, "/1k"); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil
-}
-
-func (b *bench) stop() {
-	for _, c := range b.contenders {
-		_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	}
-	for _, c := range b.contenders {
-		select {
-		case <-c.ended:
-		case <-time.After(patience):
-			_ = c.cmd.Process.Kill()
-		}
-	}
 }
 
 const siteFile = `
@@ -106,144 +118,83 @@ applications:
 
 // startAncora serves the site with the real agent; its variables ask for what this version can do.
 func (b *bench) startAncora() error {
-	if err := os.MkdirAll(filepath.Join(b.dir, "root"), 0o755); err != nil {
+	self, err := os.Executable()
+	if err := errors.Join(err, copyFile(self, b.self()), b.certificate(), os.MkdirAll(filepath.Join(b.dir, "root"), 0o755)); err != nil {
 		return err
 	}
 	tls := fmt.Sprintf("\n  - {listener: https, tls: {cert: %s/cert.pem, key: %s/key.pem}}", b.dir, b.dir) // wrk names no host in its handshake
 	unixApp := fmt.Sprintf("\n  - {path: /unix, root: %[1]s/root, command: [%[1]s/bench, instance], start: always, profile: generic, socket: unix, env: {SOCKET: \"${SOCKET}\"}}", b.dir)
-	c := &contender{name: "ancora"}
 	// What an older version does not know is left out, and with it the workloads that need it.
 	for _, try := range []struct{ tls, unix string }{{tls, unixApp}, {tls, ""}, {"", unixApp}, {"", ""}} {
-		file := filepath.Join(b.dir, "site.yaml")
-		if err := os.WriteFile(file, fmt.Appendf(nil, siteFile, hostname, b.dir, try.tls, try.unix), 0o644); err != nil {
+		file, err := b.write("site.yaml", fmt.Sprintf(siteFile, hostname, b.dir, try.tls, try.unix))
+		if err != nil {
 			return err
 		}
 		args := []string{"serve", file, "--data", filepath.Join(b.dir, "data"), "--listen", "http=127.0.0.1:0", "--log-level", "error"}
 		if try.tls != "" {
 			args = append(args, "--listen", "https=127.0.0.1:0")
 		}
-		addresses, err := c.startAgent(filepath.Join(b.bin, "ancora-agent"), args...)
+		p, err := b.startOurs(filepath.Join(b.bin, "ancora-agent"), args...)
 		if err != nil {
 			continue
 		}
-		c.plain, c.tls = addresses["http"], addresses["https"]
+		addresses := strings.Split(p.ready["address"], ",") // in the order of the listeners' names
+		c := &contender{name: "ancora", plain: addresses[0], program: p}
+		if len(addresses) > 1 {
+			c.tls = addresses[1]
+		}
 		b.contenders = append(b.contenders, c)
 		return b.findInstances(try.unix != "")
 	}
 	return errors.New("the agent does not start")
 }
 
-func (b *bench) findInstances(unix bool) error {
+func (b *bench) findInstances(unix bool) (err error) {
+	c := b.contenders[0]
 	b.instances = map[string]*running{}
-	paths := map[string]string{"": "/where"}
-	if unix {
-		paths["/unix"] = "/unix/where"
+	if b.instances[""], err = findInstance(c.plain, hostname, "/where"); err == nil && unix {
+		b.instances["/unix"], err = findInstance(c.plain, hostname, "/unix/where")
 	}
-	for prefix, path := range paths {
-		text, err := get(b.contenders[0].plain, path)
-		if err != nil {
-			return err
-		}
-		pid, where, _ := strings.Cut(strings.TrimSpace(text), " ")
-		n, err := strconv.Atoi(pid)
-		if err != nil {
-			return fmt.Errorf("%s answers %q", path, text)
-		}
-		b.instances[prefix] = &running{n, where}
-	}
-	version, _ := exec.Command(filepath.Join(b.bin, "ancora-agent"), "version").Output()
-	b.contenders[0].version, _, _ = strings.Cut(string(version), "\n")
-	return nil
+	c.version = firstLine(filepath.Join(b.bin, "ancora-agent"), "version")
+	return err
 }
 
-// startAgent starts the program and reads from its ready line where its listeners are.
-func (c *contender) startAgent(program string, args ...string) (map[string]string, error) {
-	c.cmd, c.ended = exec.Command(program, args...), make(chan struct{})
-	c.cmd.Stderr = os.Stderr
-	out, err := c.cmd.StdoutPipe()
+// findInstance asks who answers.
+func findInstance(address, host, path string) (*running, error) {
+	text, err := get(address, host, path)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
+	pid, where, _ := strings.Cut(strings.TrimSpace(text), " ")
+	n, err := strconv.Atoi(pid)
+	if err != nil {
+		return nil, fmt.Errorf("%s%s answers %q", host, path, text)
 	}
-	ready := make(chan map[string]string, 1)
-	go func() {
-		for s := bufio.NewScanner(out); s.Scan(); {
-			if rest, ok := strings.CutPrefix(s.Text(), "ready "); ok {
-				ready <- readyAddresses(rest)
-			}
-		}
-		_ = c.cmd.Wait() // it was told to end, or has said why on standard error
-		close(c.ended)
-	}()
-	select {
-	case found := <-ready:
-		return found, nil
-	case <-c.ended:
-		return nil, errors.New("it ended at once")
-	case <-time.After(patience):
-		_ = c.cmd.Process.Kill()
-		return nil, errors.New("it is not ready")
-	}
+	return &running{n, where}, nil
 }
 
-// readyAddresses reads the addresses of the listeners, which stand in the order of their names.
-func readyAddresses(line string) map[string]string {
-	_, list, _ := strings.Cut(line, "address=")
-	list, _, _ = strings.Cut(list, " ")
-	found := map[string]string{}
-	for i, address := range strings.Split(list, ",") {
-		found[[]string{"http", "https"}[min(i, 1)]] = address
-	}
-	return found
-}
-
-// launch starts a peer in the foreground and waits until it accepts connections.
-func launch(name, address string, args ...string) (*contender, error) {
-	var complaints bytes.Buffer
-	c := &contender{name: name, plain: address, cmd: exec.Command(name, args...), ended: make(chan struct{})}
-	c.cmd.Stderr, c.cmd.Stdout = &complaints, &complaints
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		_ = c.cmd.Wait() // it was told to end
-		close(c.ended)
-	}()
-	for begin := time.Now(); time.Since(begin) < patience; {
-		select {
-		case <-c.ended:
-			return nil, fmt.Errorf("it ended: %s", complaints.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if nc, err := net.Dial("tcp", address); err == nil {
-			_ = nc.Close()
-			return c, nil
-		}
-	}
-	_ = c.cmd.Process.Kill()
-	return nil, errors.New("it does not listen")
-}
-
-func get(address, path string) (string, error) {
+func get(address, host, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, "GET", "http://"+address+path, nil)
 	if err != nil {
 		return "", err
 	}
-	r.Host = hostname
-	answer, err := http.DefaultClient.Do(r)
+	r.Host = host
+	return body(http.DefaultClient.Do(r))
+}
+
+// body reads an answer, which has to be 200.
+func body(answer *http.Response, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
+	text, err := io.ReadAll(answer.Body)
 	if err == nil && answer.StatusCode != 200 {
-		err = fmt.Errorf("%s: %s", path, answer.Status)
+		err = fmt.Errorf("%s: %s", answer.Request.URL, answer.Status)
 	}
-	return string(body), err
+	return string(text), err
 }
 
 func copyFile(from, to string) error {

@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -31,28 +28,27 @@ const (
 // gate counts the system calls of the agent from outside while requests are served, and fails when they are too many. Unlike
 // times they are nearly the same on every machine.
 func gate(o *options) error {
-	dir, err := os.MkdirTemp("", "ancora-bench-")
+	started, err := newPrograms()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	name, count, err := findCounter(dir)
-	if err != nil {
-		return err
-	}
-	b := &bench{options: o, dir: dir}
+	b := &bench{options: o, programs: started}
 	defer b.stop()
-	self, err := os.Executable()
-	if err := errors.Join(err, os.Chmod(dir, 0o755), copyFile(self, b.self()), b.certificate(), b.startAncora()); err != nil {
+	name, count, err := findCounter(b.dir)
+	if err != nil {
+		return err
+	}
+	if err := b.startAncora(); err != nil {
 		return err
 	}
 	c := b.contenders[0]
-	if err := ask(c.plain, gateRequests/10); err != nil { // connections to the instance, stacks
+	clients := newAsker(&workload{conns: gateConns, path: "/1k"}, c)
+	if err := clients.times(gateRequests / 10); err != nil { // connections to the instance, stacks
 		return err
 	}
 	var each []float64
 	for range gateRuns {
-		calls, err := count(filepath.Join(dir, "calls"), family(c.cmd.Process.Pid), func() error { return ask(c.plain, gateRequests) })
+		calls, err := count(filepath.Join(b.dir, "calls"), family(c.cmd.Process.Pid), func() error { return clients.times(gateRequests) })
 		if err != nil {
 			return err
 		}
@@ -194,44 +190,4 @@ func traced(pids []int) error {
 		}
 	}
 	return errors.New("strace does not attach")
-}
-
-// ask makes n requests over gateConns connections.
-func ask(address string, n int) error {
-	var all sync.WaitGroup
-	errs := make(chan error, gateConns)
-	for range gateConns {
-		all.Go(func() { errs <- askOver(address, n/gateConns) })
-	}
-	all.Wait()
-	close(errs)
-	var problems []error
-	for err := range errs {
-		problems = append(problems, err)
-	}
-	return errors.Join(problems...)
-}
-
-func askOver(address string, n int) error {
-	nc, err := net.Dial("tcp", address)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	r := bufio.NewReader(nc)
-	request := "GET /1k HTTP/1.1\r\nHost: " + hostname + "\r\n" + strings.Join(fields, "\r\n") + "\r\n\r\n"
-	for range n {
-		if _, err := io.WriteString(nc, request); err != nil {
-			return err
-		}
-		answer, err := http.ReadResponse(r, nil)
-		if err != nil {
-			return err
-		}
-		size, err := io.Copy(io.Discard, answer.Body)
-		if err != nil || size != 1024 || answer.StatusCode != 200 {
-			return fmt.Errorf("status %d, %d bytes, %w", answer.StatusCode, size, err)
-		}
-	}
-	return nil
 }

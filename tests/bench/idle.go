@@ -2,11 +2,8 @@ package main
 
 import (
 	"bufio"
-	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"time"
 )
 
@@ -22,7 +19,7 @@ func (b *bench) playIdle(w *workload, able []*contender) error {
 		if err != nil {
 			return err
 		}
-		conns, err := openIdle(c.address(w), w)
+		conns, err := openIdle(c, w)
 		if err == nil {
 			time.Sleep(wait)
 			var after int64
@@ -41,24 +38,15 @@ func (b *bench) playIdle(w *workload, able []*contender) error {
 	return nil
 }
 
-func openIdle(address string, w *workload) (conns []net.Conn, err error) {
+func openIdle(c *contender, w *workload) (conns []net.Conn, err error) {
+	clients := newAsker(w, c)
 	for range w.conns {
-		var nc net.Conn
-		if nc, err = net.Dial("tcp", address); err != nil {
-			return conns, err
-		}
-		if w.scheme == "https" {
-			nc = tls.Client(nc, &tls.Config{ServerName: hostname, InsecureSkipVerify: true}) // the certificate is our own
-		}
-		conns = append(conns, nc)
-		if _, err = io.WriteString(nc, "GET "+w.path+" HTTP/1.1\r\nHost: "+hostname+"\r\n\r\n"); err != nil {
-			return conns, err
-		}
-		answer, err := http.ReadResponse(bufio.NewReaderSize(nc, 2048), nil)
+		nc, err := c.dial(w)
 		if err != nil {
 			return conns, err
 		}
-		if _, err = io.Copy(io.Discard, answer.Body); err != nil {
+		conns = append(conns, nc)
+		if err := clients.ask(nc, bufio.NewReaderSize(nc, 2048)); err != nil {
 			return conns, err
 		}
 	}

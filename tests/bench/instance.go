@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +37,7 @@ func serveInstance() error {
 	debug.SetGCPercent(-1) // nothing is allocated for a request
 	runtime.LockOSThread()
 	s := &server{listen: map[int]bool{}, peers: map[int]*peer{}, answers: map[string][]byte{
-		"/1k": answer(1024), "/100k": answer(100 << 10), "/post": answer(2),
+		"/1k": answer("/1k"), "/100k": answer("/100k"), "/post": answer("/post"),
 	}}
 	var err error
 	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -50,7 +51,18 @@ func serveInstance() error {
 	return s.loop()
 }
 
-func answer(size int) []byte { return text(string(bytes.Repeat([]byte("x"), size))) }
+func answer(path string) []byte { return text(strings.Repeat("x", bodySize(path))) }
+
+// bodySize is how many bytes the answer to the last segment of a path has behind its head.
+func bodySize(path string) int {
+	switch path[strings.LastIndexByte(path, '/'):] {
+	case "/1k":
+		return 1 << 10
+	case "/100k":
+		return 100 << 10
+	}
+	return 2
+}
 
 func text(body string) []byte {
 	return slices.Clip(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: Thu, 26 Nov 2026 12:00:00 GMT\r\nServer: instance\r\nContent-Length: %d\r\n\r\n%s", len(body), body))

@@ -3,106 +3,106 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// fields are what a browser sends besides.
-var fields = []string{
-	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-	"Accept-Language: en-US,en;q=0.5",
-	"Accept-Encoding: gzip, deflate",
-	"Cookie: session=0123456789abcdef0123456789abcdef; theme=dark",
-}
-
-const hostname = "bench.test"
-
-// load sends a workload's requests to one address for a while.
-func (b *bench) load(w *workload, address string, length time.Duration) (sample, error) {
+// load sends a workload's requests to one contender for a while.
+func (b *bench) load(w *workload, c *contender, length time.Duration) (sample, error) {
 	switch {
 	case w.rate > 0:
-		return b.steady(w, address, length)
+		return b.steady(w, c, length)
 	case w.scheme == "h2":
-		return b.h2load(w, address, length)
+		return b.h2load(w, c, length)
+	case w.own:
+		return newAsker(w, c).during(length)
 	}
-	return b.wrk(w, address, length)
+	return b.wrk(w, c, length)
 }
 
-func (b *bench) wrk(w *workload, address string, length time.Duration) (sample, error) {
-	seconds := strconv.Itoa(max(int(length.Seconds()+0.5), 1)) + "s"
-	args := []string{"-t1", "-c" + strconv.Itoa(w.conns), "-d" + seconds, "--latency", "-H", "Host: " + hostname}
-	for _, f := range fields {
+// wrkReport prints what wrk has counted, once, at the end: what it prints itself is rounded.
+const wrkReport = `
+function done(s, l)
+  local e = s.errors
+  io.write(string.format('{"requests":%.0f,"micros":%.0f,"bytes":%.0f,"errors":%.0f,"p50":%.0f,"p99":%.0f}\n', s.requests, s.duration, s.bytes,
+    e.connect + e.read + e.write + e.status + e.timeout, l:percentile(50), l:percentile(99)))
+end
+`
+
+func (b *bench) wrk(w *workload, c *contender, length time.Duration) (sample, error) {
+	script := wrkReport
+	if w.body > 0 {
+		script += fmt.Sprintf("wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", %d)\n", w.body)
+	}
+	if w.raw {
+		// The first one wrk only parses, and it knows no PROXY header.
+		script += fmt.Sprintf("local greeting, first, next = %q, %q, nil\nfunction request()\n  local all = next or first\n  next = greeting .. first\n  return all\nend\n",
+			c.greeting, w.request(c.hostname()))
+	}
+	file, err := b.write("wrk.lua", script)
+	if err != nil {
+		return sample{}, err
+	}
+	args := []string{"-t1", "-c" + strconv.Itoa(w.conns), "-d" + strconv.Itoa(seconds(length)) + "s", "-s", file, "-H", "Host: " + c.hostname()}
+	for _, f := range w.headers() {
 		args = append(args, "-H", f)
 	}
-	if w.close {
-		args = append(args, "-H", "Connection: close")
+	scheme := "http"
+	if w.scheme != "" {
+		scheme = w.scheme
 	}
-	if w.body > 0 {
-		script := filepath.Join(b.dir, "post.lua")
-		text := fmt.Sprintf("wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", %d)\n", w.body)
-		if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
-			return sample{}, err
-		}
-		args = append(args, "-s", script)
-	}
-	scheme := w.scheme
-	if scheme == "" {
-		scheme = "http"
-	}
-	out, err := exec.Command("wrk", append(args, scheme+"://"+address+w.path)...).CombinedOutput()
+	out, err := output(length, nil, "wrk", append(args, scheme+"://"+c.address(w)+w.path)...)
 	if err != nil {
-		return sample{}, fmt.Errorf("wrk: %w: %s", err, out)
+		return sample{}, err
 	}
-	return parseWrk(string(out))
+	return parseWrk(out, w, c.size)
 }
 
-// parseWrk reads what wrk prints.
-func parseWrk(out string) (s sample, err error) {
-	for line := range strings.Lines(out) {
-		words := strings.Fields(strings.ReplaceAll(line, ",", " "))
-		switch {
-		case len(words) > 4 && words[1] == "requests" && words[2] == "in":
-			if s.requests, err = strconv.Atoi(words[0]); err == nil {
-				s.elapsed, err = time.ParseDuration(words[3])
-			}
-		case len(words) == 2 && words[0] == "50%":
-			s.p50, err = time.ParseDuration(words[1])
-		case len(words) == 2 && words[0] == "99%":
-			s.p99, err = time.ParseDuration(words[1])
-		case strings.Contains(line, "Socket errors:"), strings.Contains(line, "Non-2xx"):
-			for _, word := range words {
-				n, _ := strconv.Atoi(word)
-				s.errors += n
-			}
-		}
-		if err != nil {
-			return s, fmt.Errorf("wrk printed %q: %w", line, err)
-		}
+// seconds is what wrk and h2load take: whole ones, 1 at least.
+func seconds(length time.Duration) int { return max(int(length.Seconds()+0.5), 1) }
+
+// parseWrk reads what wrkReport prints. Statuses below 400 are all the same to wrk, and so are bodies that end where the head
+// says; what it has read in all tells whether they were those that a single request got. Answers that were under way at the
+// end make it more, by less than one for each connection.
+func parseWrk(out string, w *workload, size int) (s sample, err error) {
+	var r struct{ Requests, Micros, Bytes, Errors, P50, P99 int }
+	if err := json.Unmarshal([]byte(out[max(strings.LastIndex(out, "\n{"), 0):]), &r); err != nil {
+		return s, fmt.Errorf("wrk printed %q: %w", out, err)
 	}
-	if s.requests == 0 || s.elapsed <= 0 {
+	if r.Requests == 0 || r.Micros == 0 {
 		return s, fmt.Errorf("wrk counted no requests: %s", out)
+	}
+	s = sample{requests: r.Requests, errors: r.Errors, elapsed: micros(r.Micros), p50: micros(r.P50), p99: micros(r.P99)}
+	if whole := r.Requests * size; r.Bytes < whole || r.Bytes > whole+w.conns*size {
+		s.wrong = fmt.Sprintf("%d answers of %d bytes came to %d bytes", r.Requests, size, r.Bytes)
 	}
 	return s, nil
 }
 
+func micros(n int) time.Duration { return time.Duration(n) * time.Microsecond }
+
 // h2load reports no percentiles.
-func (b *bench) h2load(w *workload, address string, length time.Duration) (sample, error) {
-	args := []string{"-c", strconv.Itoa(w.conns), "-m", "10", "-t", "1", "-D", strconv.Itoa(max(int(length.Seconds()+0.5), 1)), "-H", ":authority: " + hostname}
-	for _, f := range fields {
+func (b *bench) h2load(w *workload, c *contender, length time.Duration) (sample, error) {
+	const streams = 10
+	args := []string{"-c", strconv.Itoa(w.conns), "-m", strconv.Itoa(streams), "-t", "1", "-D", strconv.Itoa(seconds(length)), "-H", ":authority: " + c.hostname()}
+	for _, f := range w.headers() {
 		args = append(args, "-H", f)
 	}
-	out, err := exec.Command("h2load", append(args, "https://"+address+w.path)...).CombinedOutput()
+	out, err := output(length, nil, "h2load", append(args, "https://"+c.address(w)+w.path)...)
 	if err != nil {
-		return sample{}, fmt.Errorf("h2load: %w: %s", err, out)
+		return sample{}, err
 	}
-	s := sample{elapsed: length}
-	for line := range strings.Lines(string(out)) {
-		words := strings.Fields(strings.ReplaceAll(line, ",", " "))
+	return parseH2load(out, w.conns*streams, bodySize(w.path), length)
+}
+
+// parseH2load reads what h2load prints. To it all statuses below 400 are a success too, so they are counted by class, and the
+// bytes of all bodies with them.
+func parseH2load(out string, streams, size int, length time.Duration) (s sample, err error) {
+	s.elapsed = length
+	good, data := 0, 0
+	for line := range strings.Lines(out) {
+		words := strings.Fields(strings.NewReplacer(",", " ", "(", " ", ")", " ").Replace(line))
 		switch {
 		case len(words) > 9 && words[0] == "requests:":
 			// requests: 100 total, 100 started, 100 done, 100 succeeded, 0 failed, 0 errored, 0 timeout
@@ -115,6 +115,10 @@ func (b *bench) h2load(w *workload, address string, length time.Duration) (sampl
 					s.errors += n
 				}
 			}
+		case len(words) > 3 && words[0] == "status" && words[3] == "2xx":
+			good, _ = strconv.Atoi(words[2]) // status codes: 100 2xx, 0 3xx, 0 4xx, 0 5xx
+		case len(words) > 3 && words[0] == "traffic:":
+			data, _ = strconv.Atoi(words[len(words)-2]) // traffic: ... 100.00KB (102400) data
 		case len(words) > 3 && words[0] == "finished":
 			if s.elapsed, err = time.ParseDuration(words[2]); err != nil {
 				return s, err
@@ -124,16 +128,20 @@ func (b *bench) h2load(w *workload, address string, length time.Duration) (sampl
 	if s.requests == 0 {
 		return s, fmt.Errorf("h2load counted no requests: %s", out)
 	}
+	s.errors += max(s.requests-good, 0)
+	if whole := s.requests * size; data < whole || data > whole+streams*size {
+		s.wrong = fmt.Sprintf("%d bodies of %d bytes came to %d bytes", s.requests, size, data)
+	}
 	return s, nil
 }
 
-func (b *bench) steady(w *workload, address string, length time.Duration) (sample, error) {
-	out, err := exec.Command(b.self(), "steady", address, w.path, strconv.Itoa(w.conns), strconv.Itoa(w.rate), length.String()).Output()
+func (b *bench) steady(w *workload, c *contender, length time.Duration) (sample, error) {
+	out, err := output(length, nil, b.self(), "steady", c.address(w), w.path, strconv.Itoa(w.conns), strconv.Itoa(w.rate), length.String())
 	if err != nil {
-		return sample{}, fmt.Errorf("steady: %w", err)
+		return sample{}, err
 	}
 	var r steadyResult
-	if err := json.Unmarshal(out, &r); err != nil {
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		return sample{}, fmt.Errorf("steady: %w: %s", err, out)
 	}
 	return sample{requests: r.Done, errors: r.Errors, elapsed: r.Elapsed, p50: r.P50, p99: r.P99, ratePaced: float64(r.Done) / r.Elapsed.Seconds() / float64(w.rate)}, nil

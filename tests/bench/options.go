@@ -29,9 +29,15 @@ func (o *options) fill(bin string) {
 
 func (o *options) wants(w *workload) bool {
 	names := o.names(func(name string) bool {
-		return slices.ContainsFunc(workloads(), func(w *workload) bool { return w.name == name })
+		return slices.ContainsFunc(workloads(), func(w *workload) bool { return w.called(name) })
 	})
-	return len(names) == 0 && (!o.quick || w.quick) || slices.Contains(names, w.name)
+	return len(names) == 0 && (!o.quick || w.quick) || slices.ContainsFunc(names, w.called)
+}
+
+// wantsFeature is about a feature of a workload that is wanted: one that is named, or all when none is.
+func (o *options) wantsFeature(w *workload, name string) bool {
+	names := o.names(func(name string) bool { return w.called(name) && name != w.name })
+	return len(names) == 0 || slices.Contains(names, name)
 }
 
 func (o *options) wantsContender(name string) bool {

@@ -12,7 +12,6 @@ import (
 	"math/big"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -64,8 +63,8 @@ func (b *bench) startNginx() (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := launch("nginx", fmt.Sprintf("127.0.0.1:%d", ports[0]), "-c", file, "-p", b.dir)
-	if err != nil {
+	c := &contender{name: "nginx", plain: fmt.Sprintf("127.0.0.1:%d", ports[0])}
+	if c.program, err = b.startPeer("nginx", c.plain, "-c", file, "-p", b.dir); err != nil {
 		return nil, err
 	}
 	c.tls, c.version = fmt.Sprintf("127.0.0.1:%d", ports[1]), firstLine("nginx", "-v")
@@ -115,8 +114,8 @@ func (b *bench) startHAProxy() (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := launch("haproxy", fmt.Sprintf("127.0.0.1:%d", ports[0]), "-db", "-f", file)
-	if err != nil {
+	c := &contender{name: "haproxy", plain: fmt.Sprintf("127.0.0.1:%d", ports[0])}
+	if c.program, err = b.startPeer("haproxy", c.plain, "-db", "-f", file); err != nil {
 		return nil, err
 	}
 	c.tls, c.version = fmt.Sprintf("127.0.0.1:%d", ports[1]), firstLine("haproxy", "-v")
@@ -152,17 +151,12 @@ func (b *bench) startCaddy() (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := launch("caddy", fmt.Sprintf("127.0.0.1:%d", ports[0]), "run", "--config", file, "--adapter", "caddyfile")
-	if err != nil {
+	c := &contender{name: "caddy", plain: fmt.Sprintf("127.0.0.1:%d", ports[0])}
+	if c.program, err = b.startPeer("caddy", c.plain, "run", "--config", file, "--adapter", "caddyfile"); err != nil {
 		return nil, err
 	}
 	c.version = "caddy " + firstLine("caddy", "version")
 	return c, nil
-}
-
-func (b *bench) write(name, text string) (string, error) {
-	file := filepath.Join(b.dir, name)
-	return file, os.WriteFile(file, []byte(text), 0o644)
 }
 
 func firstLine(program string, args ...string) string {

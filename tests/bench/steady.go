@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -39,30 +38,35 @@ func steady(args []string) error {
 	}
 	debug.SetGCPercent(-1)
 	runtime.LockOSThread()
-	p := &pacer{interval: time.Second / time.Duration(rate), conns: map[int]*paced{}, took: make([]time.Duration, 0, 2*rate*int(length.Seconds()+2))}
-	p.request = []byte("GET " + args[1] + " HTTP/1.1\r\nHost: " + hostname + "\r\n")
-	for _, f := range fields {
-		p.request = append(append(p.request, f...), '\r', '\n')
-	}
-	p.request = append(p.request, '\r', '\n')
-	if err := p.dial(args[0], conns); err != nil {
+	r, err := pace(args[0], args[1], conns, rate, length)
+	if err != nil {
 		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+func pace(address, path string, conns, rate int, length time.Duration) (steadyResult, error) {
+	p := &pacer{interval: time.Second / time.Duration(rate), conns: map[int]*paced{}, took: make([]time.Duration, 0, 2*rate*int(length.Seconds()+2))}
+	p.request, p.size = []byte((&workload{path: path}).request(hostname)), bodySize(path)
+	defer p.close()
+	if err := p.dial(address, conns); err != nil {
+		return steadyResult{}, err
 	}
 	if err := p.run(length); err != nil {
-		return err
+		return steadyResult{}, err
 	}
 	slices.Sort(p.took)
 	if len(p.took) == 0 {
-		return errors.New("no answers")
+		return steadyResult{}, errors.New("no answers")
 	}
-	return json.NewEncoder(os.Stdout).Encode(steadyResult{Done: len(p.took), Errors: p.errors, Elapsed: p.elapsed,
-		P50: p.took[len(p.took)/2], P99: p.took[len(p.took)*99/100]})
+	return steadyResult{Done: len(p.took), Errors: p.errors, Elapsed: p.elapsed, P50: p.took[len(p.took)/2], P99: p.took[len(p.took)*99/100]}, nil
 }
 
 type pacer struct {
 	epoll    int
 	interval time.Duration
 	request  []byte
+	size     int // of the body of an answer
 	conns    map[int]*paced
 	free     []*paced
 	due      []time.Time // requests that found no free connection
@@ -93,9 +97,11 @@ func (p *pacer) dial(address string, n int) error {
 		if err != nil {
 			return err
 		}
-		_ = nc.Close()
-		c := &paced{fd: int(file.Fd())}
-		runtime.SetFinalizer(file, nil)
+		fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0) // one that no collector of garbage closes
+		if err := errors.Join(err, file.Close(), nc.Close()); err != nil {
+			return err
+		}
+		c := &paced{fd: fd}
 		if err := unix.SetNonblock(c.fd, true); err != nil {
 			return err
 		}
@@ -106,6 +112,13 @@ func (p *pacer) dial(address string, n int) error {
 		p.free = append(p.free, c)
 	}
 	return nil
+}
+
+func (p *pacer) close() {
+	for fd := range p.conns {
+		_ = unix.Close(fd)
+	}
+	_ = unix.Close(p.epoll)
 }
 
 func (p *pacer) run(length time.Duration) error {
@@ -119,7 +132,7 @@ func (p *pacer) run(length time.Duration) error {
 			p.send(next)
 			next = next.Add(p.interval)
 		}
-		if !next.Before(end) && len(p.free) == len(p.conns) && len(p.due) == 0 {
+		if len(p.conns) == 0 || !next.Before(end) && len(p.free) == len(p.conns) && len(p.due) == 0 {
 			break
 		}
 		if now.After(patience) {
@@ -135,9 +148,7 @@ func (p *pacer) run(length time.Duration) error {
 			return errno
 		}
 		for _, e := range events[:max(int(n), 0)] {
-			if err := p.receive(p.conns[int(e.Fd)]); err != nil {
-				return err
-			}
+			p.receive(p.conns[int(e.Fd)])
 		}
 	}
 	p.elapsed = time.Since(begin)
@@ -161,39 +172,46 @@ func (p *pacer) sendOn(c *paced, due time.Time) {
 	}
 }
 
-func (p *pacer) receive(c *paced) error {
+func (p *pacer) receive(c *paced) {
 	n, err := unix.Read(c.fd, p.buf[:])
 	if err == unix.EAGAIN {
-		return nil
+		return
 	}
-	if err != nil || n == 0 {
-		return fmt.Errorf("connection closed: %w", errors.Join(err))
+	if err != nil || n == 0 { // nothing closes connections that are kept alive
+		p.errors++
+		p.free = slices.DeleteFunc(p.free, func(f *paced) bool { return f == c })
+		delete(p.conns, c.fd)
+		_ = unix.Close(c.fd)
+		return
 	}
 	in := p.buf[:n]
 	if c.left < 0 {
 		c.head = append(c.head, in...)
 		end := bytes.Index(c.head, headEnd)
 		if end < 0 {
-			return nil
+			return
 		}
-		if !bytes.HasPrefix(c.head, []byte("HTTP/1.1 200")) {
+		size := bodyLength(c.head[:end+2])
+		if size != p.size || !bytes.HasPrefix(c.head, []byte("HTTP/1.1 200 ")) {
 			p.errors++
 		}
-		c.left = bodyLength(c.head[:end+2]) - (len(c.head) - end - 4)
+		c.left = size - (len(c.head) - end - 4)
 		c.head = c.head[:0]
 	} else {
 		c.left -= n
 	}
 	if c.left > 0 {
-		return nil
+		return
+	}
+	if c.left < 0 {
+		p.errors++ // more than was announced
 	}
 	p.took = append(p.took, time.Since(c.due))
 	if len(p.due) > 0 {
 		due := p.due[0]
 		p.due = p.due[1:]
 		p.sendOn(c, due)
-		return nil
+		return
 	}
 	p.free = append(p.free, c)
-	return nil
 }
