@@ -54,6 +54,8 @@ type Conn struct {
 	outErr error
 	each   func(buf *[]byte, n int) bool
 	inside bool
+	// dry: the last read took all there was, and no edge has come since.
+	dry bool
 
 	// Of the writer.
 	clock    Clock

@@ -196,6 +196,9 @@ func (c *Conn) Inside() bool { return c.inside }
 
 // tryServe runs with the descriptor locked for reading; false means wait.
 func (c *Conn) tryServe(uintptr) bool {
+	if c.layer != nil {
+		return c.layer.tryServe()
+	}
 	pool, f := c.pool, c.each
 	for {
 		if c.stopped[0].Load() {
