@@ -34,6 +34,7 @@ type running struct {
 type contender struct {
 	name, version string
 	plain, tls    string // addresses; empty: it cannot do that
+	bare          bool   // it passes bytes on, and knows nothing of requests
 	*program
 
 	// Of ways through the agent that has the features:
@@ -89,8 +90,8 @@ func (b *bench) start() error {
 	for _, p := range []struct {
 		name  string
 		start func() (*contender, error)
-	}{{"nginx", b.startNginx}, {"haproxy", b.startHAProxy}, {"caddy", b.startCaddy}} {
-		if _, err := exec.LookPath(p.name); err != nil || !b.wantsContender(p.name) {
+	}{{"nginx", b.startNginx}, {"haproxy", b.startHAProxy}, {"caddy", b.startCaddy}, {"floor", b.startFloor}} {
+		if _, err := exec.LookPath(p.name); err != nil && p.name != "floor" || !b.wantsContender(p.name) {
 			continue
 		}
 		c, err := p.start()

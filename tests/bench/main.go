@@ -8,7 +8,8 @@
 // ancora runs as it is shipped: keeper and worker, a real site, pairing token, forwarded headers, journal. The peers are set
 // to their best and write no log. In each round every contender runs once, one after the other; what counts is the ratio to
 // nginx within a round, of which median and quartiles are printed. Absolute times say more about the machine than about a
-// proxy.
+// proxy. The floor is no proxy: it passes the bytes on with the four system calls that none can do without, and costs what the
+// system asks for.
 //
 // What can be switched is compared with the same agent without it, in the same rounds and with the same requests: each form of
 // the access log, trusted proxies, PROXY headers of version 1, the cap of connections by source, certificates of clients
@@ -39,6 +40,8 @@ func main() {
 		switch os.Args[1] { // what the benchmark starts of itself
 		case "instance":
 			exit(serveInstance())
+		case "floor":
+			exit(serveFloor(os.Args[2]))
 		case "steady":
 			exit(steady(os.Args[2:]))
 		}

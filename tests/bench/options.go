@@ -41,7 +41,7 @@ func (o *options) wantsFeature(w *workload, name string) bool {
 }
 
 func (o *options) wantsContender(name string) bool {
-	names := o.names(func(name string) bool { return slices.Contains([]string{"haproxy", "caddy"}, name) })
+	names := o.names(func(name string) bool { return slices.Contains([]string{"haproxy", "caddy", "floor"}, name) })
 	return name == "ancora" || name == "nginx" || len(names) == 0 && !o.quick || slices.Contains(names, name)
 }
 

@@ -20,7 +20,7 @@ func (b *bench) play(w *workload) error {
 	}
 	var able []*contender
 	for _, c := range b.contenders {
-		if c.address(w) != "" && !(strings.HasPrefix(w.path, "/unix/") && c.name == "caddy") {
+		if c.address(w) != "" && !(strings.HasPrefix(w.path, "/unix/") && c.name == "caddy") && (!c.bare || w.bears()) {
 			able = append(able, c)
 		}
 	}
