@@ -31,7 +31,15 @@ func serveH2C(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options, 
 	x := exchange{r: r, w: w, opt: opt}
 	hold := &holding{place: up.Place()}
 	request, body := h2cRequest(r, &opt, read, hold, watch)
+	hints := &hints{x: &x, watch: watch}
+	request.Interim = hints.take
 	answer, err := up.H2C().Do(ctx, request)
+	if failed := hints.finish(); failed != nil {
+		if err == nil {
+			_ = answer.Body.Close() // nobody is left who wants it
+		}
+		err = failed
+	}
 	if err == nil {
 		err = x.deliverH2C(answer, up, hold, watch)
 		_ = answer.Body.Close() // that it was cut is known

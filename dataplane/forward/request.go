@@ -69,8 +69,9 @@ type Request struct {
 // ResponseWriter takes one answer.
 type ResponseWriter interface {
 	// Head is called once for the final answer; length is that of the body in bytes, -1 when unknown. Informational
-	// answers (100 to 199 except 101) may precede it. After Head(101) both directions are raw bytes. The head may be
-	// held back until the first Write, so that both leave together. Fields are not kept after it returns.
+	// answers (102 to 199) may precede it; they go to clients that know of them, at once, and their length means nothing.
+	// After Head(101) both directions are raw bytes. The final head may be held back until the first Write, so that both
+	// leave together. Fields are not kept after it returns.
 	Head(status int, fields []Field, length int64) error
 
 	// Write sends a piece of the body at once; the bytes are not kept. Writing no bytes sends a head that was held back.

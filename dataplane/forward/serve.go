@@ -19,9 +19,6 @@ const DefaultBodyLimit = 30_000_000
 // (RFC 9110 10.1.1: nobody waits for ever, since not every server answers).
 const continuePatience = time.Second
 
-// maxInterim is how many informational answers may come before the final one.
-const maxInterim = 100
-
 // Options say how an application's requests are forwarded.
 type Options struct {
 	// Token is the pairing token (FWD-3), sent with every request and never shown to a client. Empty: none.
@@ -187,7 +184,7 @@ func (x *exchange) pump(c *upstream.Conn) *pump {
 // application that refuses a body may have answered before it closed, and otherwise reading fails as well.
 func (x *exchange) receive(c *upstream.Conn, p **pump) (*h1.Response, error) {
 	waiting := x.r.Expect100 && x.r.Body != nil
-	for range maxInterim {
+	for interim := 0; interim <= maxInterim; {
 		var patience time.Duration
 		if waiting {
 			patience = continuePatience
@@ -197,6 +194,9 @@ func (x *exchange) receive(c *upstream.Conn, p **pump) (*h1.Response, error) {
 		case err != nil && !upstream.IsPatience(err):
 			return nil, err
 		case err != nil, answer.Status == 100:
+			if err == nil {
+				interim++
+			}
 			if waiting {
 				*p = x.pump(c)
 				waiting = false
@@ -208,15 +208,19 @@ func (x *exchange) receive(c *upstream.Conn, p **pump) (*h1.Response, error) {
 			return answer, nil
 		case answer.Status >= 200:
 			return answer, nil
+		default:
+			if interim++; interim > maxInterim {
+				break
+			}
+			if err := x.interim(c, answer); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return nil, errInterim
 }
 
-var (
-	errUpgrade = &h1.Error{Status: 502, Text: "101 that was not asked for or does not match the handshake"}
-	errInterim = &h1.Error{Status: 502, Text: "more than 100 informational answers"}
-)
+var errUpgrade = &h1.Error{Status: 502, Text: "101 that was not asked for or does not match the handshake"}
 
 // deliver passes the answer on as it comes. What has been read already is looked at before the head goes out, so that
 // an answer which is broken from the start can still become a page.

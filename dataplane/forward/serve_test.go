@@ -97,6 +97,7 @@ type client struct {
 	body    strings.Builder
 	aborted error
 	written chan string // when set, gets every piece
+	interim string      // informational heads
 	fail    error       // what Write returns
 }
 
@@ -105,6 +106,14 @@ func (c *client) Head(status int, fields []Field, length int64) error {
 	defer c.mu.Unlock()
 	if c.status != 0 {
 		return errors.New("second head")
+	}
+	if status < 200 && status != 101 {
+		c.interim += fmt.Sprintf("%d", status)
+		for _, f := range fields {
+			c.interim += fmt.Sprintf(" %s: %s", f.Name, f.Value)
+		}
+		c.interim += "\n"
+		return nil
 	}
 	for _, f := range fields {
 		c.fields += fmt.Sprintf("%s: %s\n", f.Name, f.Value)
@@ -176,7 +185,9 @@ func TestErrors(t *testing.T) {
 		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "malformed answer", ""},
 		{"bad first chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "malformed answer", ""},
 		{"101 nobody asked for", "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "malformed answer", ""},
-		{"too many interim answers", strings.Repeat("HTTP/1.1 102 Wait\r\n\r\n", 101) + hello, "malformed answer", ""},
+		{"too many interim answers", strings.Repeat("HTTP/1.1 102 Wait\r\n\r\n", maxInterim+1) + hello, "malformed answer", ""},
+		{"as many interim answers as may be", strings.Repeat("HTTP/1.1 102 Wait\r\n\r\n", maxInterim) + hello, "ok", "hello"},
+		{"too many times 100", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", maxInterim+1) + hello, "malformed answer", ""},
 		{"short body", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", "reset, sent", "hel"},
 		{"short chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n", "reset, sent", "hel"},
 		{"bad second chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n-1\r\n", "malformed answer, sent", "hel"},

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"time"
@@ -68,6 +70,9 @@ type Request struct {
 	Body   io.ReadCloser
 	// Trailers names the trailer fields before the body has been read, and has their values after it. Nil: none.
 	Trailers func() []h1.Field
+	// Interim is told of informational answers, and refuses by an error. All requests of the connection wait until it returns;
+	// it may be called still when Do has returned an error. Nil: nobody is told.
+	Interim func(status int, fields []h1.Field) error
 }
 
 // Response is the answer. Body must be closed; Trailers has what came behind it, once it has been read to its end.
@@ -81,6 +86,11 @@ type Response struct {
 
 // Do sends a request and waits for the head of its answer. Ending ctx ends both, also while the body is read.
 func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
+	if r.Interim != nil {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
+			return r.Interim(status, fields(http.Header(header)))
+		}})
+	}
 	hr := (&http.Request{
 		Method: r.Method, URL: target(r.Target, r.Host), Host: r.Host, Header: header(r.Fields), ContentLength: r.Length,
 		ProtoMajor: 2,

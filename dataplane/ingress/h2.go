@@ -170,12 +170,17 @@ func (o *h2Writer) Head(status int, fields []forward.Field, length int64) error 
 		return errHeadTwice
 	case status == 101:
 		return errors.New("ingress: no upgrade in HTTP/2")
-	case status < 200:
+	case status == 100: // net/http sends it
 		return nil
 	}
 	header := o.w.Header()
 	for _, f := range fields {
 		header.Add(string(f.Name), string(f.Value))
+	}
+	if status < 200 { // net/http sends it at once, and keeps the fields for the next head
+		o.w.WriteHeader(status)
+		clear(header)
+		return nil
 	}
 	if header.Get("Content-Type") == "" {
 		header["Content-Type"] = nil // no guessing: the application has sent none

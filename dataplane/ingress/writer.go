@@ -77,8 +77,7 @@ func (w *writer) proceed() {
 // Reason sets the phrase of the next Head; it is a view that must live until then.
 func (w *writer) Reason(phrase []byte) { w.phrase = phrase }
 
-// Head implements forward.ResponseWriter. It only writes to the buffer. An informational head goes nowhere: HTTP/1.1
-// clients need none of them but 100, which is sent by itself.
+// Head implements forward.ResponseWriter. A final head goes to the buffer only.
 func (w *writer) Head(status int, fields []forward.Field, length int64) error {
 	switch {
 	case w.aborted:
@@ -86,7 +85,7 @@ func (w *writer) Head(status int, fields []forward.Field, length int64) error {
 	case w.state != blank:
 		return errHeadTwice
 	case status < 200 && status != 101:
-		return nil
+		return w.interim(status, fields)
 	}
 	t := w.t
 	if t.head.Expect {
@@ -95,6 +94,16 @@ func (w *writer) Head(status int, fields []forward.Field, length int64) error {
 		w.mu.Unlock()
 	}
 	w.state, w.status = started, status
+	w.begin(status, fields)
+	w.buf = append(w.buf, *t.c.l.date.Load()...)
+	w.frame(length)
+	w.connection()
+	w.buf = append(w.buf, '\r', '\n')
+	return nil
+}
+
+// begin writes the status line and the fields of a head.
+func (w *writer) begin(status int, fields []forward.Field) {
 	w.buf = append(w.buf, "HTTP/1.1 "...)
 	w.buf = strconv.AppendInt(w.buf, int64(status), 10)
 	w.buf = append(w.buf, ' ')
@@ -110,11 +119,20 @@ func (w *writer) Head(status int, fields []forward.Field, length int64) error {
 		w.buf = append(w.buf, f.Value...)
 		w.buf = append(w.buf, '\r', '\n')
 	}
-	w.buf = append(w.buf, *t.c.l.date.Load()...)
-	w.frame(length)
-	w.connection()
+}
+
+// interim sends an informational head at once, not into the middle of 100 Continue; that one is sent by proceed alone. A
+// client of HTTP/1.0 knows none (RFC 9110 15.2).
+func (w *writer) interim(status int, fields []forward.Field) error {
+	defer w.Reason(nil)
+	if status <= 101 || w.t.head.Minor == 0 {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begin(status, fields)
 	w.buf = append(w.buf, '\r', '\n')
-	return nil
+	return w.flush()
 }
 
 // frame says where the body ends (RFC 9112 6.3): none after HEAD, 204 and 304, else a length, chunks, or, for a client

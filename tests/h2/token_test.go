@@ -45,7 +45,11 @@ func TestTokenStaysInside(t *testing.T) {
 				more = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nConnection: Upgrade\r\n"
 			}
 			got := raw(t, address, "GET /a HTTP/1.1\r\nHost: shop.example\r\n"+more+"\r\n", tt.upgrade)
-			if want := fmt.Sprintf("HTTP/1.1 %d ", tt.status); !strings.HasPrefix(got, want) || strings.Contains(strings.ToLower(got), token) {
+			final := got
+			if strings.HasPrefix(got, "HTTP/1.1 103 ") {
+				_, final, _ = strings.Cut(got, "\r\n\r\n")
+			}
+			if want := fmt.Sprintf("HTTP/1.1 %d ", tt.status); !strings.HasPrefix(final, want) || strings.Contains(strings.ToLower(got), token) {
 				t.Errorf("HTTP/1.1: %q", got)
 			}
 			if tt.upgrade {
