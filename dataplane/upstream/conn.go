@@ -218,7 +218,8 @@ func (c *Conn) Receive() ([]byte, error) {
 }
 
 // leastSplice is from how many bytes on a body goes from socket to socket inside of the kernel. For less it does not pay: what
-// comes in small pieces goes through the pipe in small pieces, and 100 KiB cost 1.7 times what copying them does.
+// comes in small pieces goes through the pipe in small pieces. 100 KiB cost 1.7 times what copying them does, 1 MiB 0.95 and
+// 10 MiB 0.63.
 const leastSplice = 1 << 20
 
 // Splice gives a pipe for the rest of the answer's body, or nil where that is too short, has no known length, or comes over no
