@@ -1,23 +1,15 @@
 package wire
 
 import (
-	"fmt"
-
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	typesv1 "github.com/ancora-fleet/ancora/proto/ancora/types/v1"
 )
 
 func binding(m *typesv1.Binding) (site.Binding, error) {
 	b := site.Binding{Listener: m.GetListener(), Hostnames: m.GetHostnames()}
-	switch m.GetRedirect() {
-	case typesv1.Redirect_REDIRECT_UNSPECIFIED:
-	case typesv1.Redirect_REDIRECT_HTTPS:
-		b.Redirect = site.RedirectHTTPS
-	default:
-		return b, fmt.Errorf("redirect %d is not known to this version", m.GetRedirect())
-	}
-	if m.GetTls() == nil {
-		return b, nil
+	var err error
+	if b.Redirect, err = redirects().word("redirect", m.GetRedirect()); err != nil || m.GetTls() == nil {
+		return b, err
 	}
 	b.TLS = &site.TLS{}
 	for _, c := range m.GetTls().GetCertificates() {
@@ -28,23 +20,12 @@ func binding(m *typesv1.Binding) (site.Binding, error) {
 		return b, nil
 	}
 	b.TLS.ClientCert = &site.ClientCert{CA: a.GetCa()}
-	switch a.GetMode() {
-	case typesv1.ClientCertificateMode_CLIENT_CERTIFICATE_MODE_UNSPECIFIED: // Validate says that it is missing
-	case typesv1.ClientCertificateMode_CLIENT_CERTIFICATE_MODE_REQUEST:
-		b.TLS.ClientCert.Mode = site.ClientCertRequest
-	case typesv1.ClientCertificateMode_CLIENT_CERTIFICATE_MODE_REQUIRE:
-		b.TLS.ClientCert.Mode = site.ClientCertRequire
-	default:
-		return b, fmt.Errorf("client certificate mode %d is not known to this version", a.GetMode())
-	}
-	return b, nil
+	b.TLS.ClientCert.Mode, err = clientCertModes().word("client certificate mode", a.GetMode())
+	return b, err
 }
 
 func bindingMessage(b *site.Binding) *typesv1.Binding {
-	m := &typesv1.Binding{Listener: b.Listener, Hostnames: b.Hostnames}
-	if b.Redirect == site.RedirectHTTPS {
-		m.Redirect = typesv1.Redirect_REDIRECT_HTTPS
-	}
+	m := &typesv1.Binding{Listener: b.Listener, Hostnames: b.Hostnames, Redirect: redirects().number(b.Redirect)}
 	if b.TLS == nil {
 		return m
 	}
@@ -53,11 +34,7 @@ func bindingMessage(b *site.Binding) *typesv1.Binding {
 		m.Tls.Certificates = append(m.Tls.Certificates, &typesv1.Certificate{Cert: c.Cert, Key: c.Key})
 	}
 	if a := b.TLS.ClientCert; a != nil {
-		mode := map[site.ClientCertMode]typesv1.ClientCertificateMode{
-			site.ClientCertRequest: typesv1.ClientCertificateMode_CLIENT_CERTIFICATE_MODE_REQUEST,
-			site.ClientCertRequire: typesv1.ClientCertificateMode_CLIENT_CERTIFICATE_MODE_REQUIRE,
-		}
-		m.Tls.ClientCertificate = &typesv1.ClientCertificate{Mode: mode[a.Mode], Ca: a.CA}
+		m.Tls.ClientCertificate = &typesv1.ClientCertificate{Mode: clientCertModes().number(a.Mode), Ca: a.CA}
 	}
 	return m
 }

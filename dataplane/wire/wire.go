@@ -29,7 +29,7 @@ func Site(m *typesv1.Site) (*site.Site, error) {
 		s.CreateTime = t.AsTime()
 	}
 	var err error
-	if s.AccessLog, err = accessLog(m.GetAccessLog()); err != nil {
+	if s.AccessLog, err = accessLogs().word("access_log", m.GetAccessLog()); err != nil {
 		return nil, err
 	}
 	for i, b := range m.GetBindings() {
@@ -47,36 +47,6 @@ func Site(m *typesv1.Site) (*site.Site, error) {
 		s.Applications = append(s.Applications, application)
 	}
 	return s, nil
-}
-
-func accessLog(m typesv1.AccessLog) (site.AccessLog, error) {
-	switch m {
-	case typesv1.AccessLog_ACCESS_LOG_UNSPECIFIED:
-		return "", nil
-	case typesv1.AccessLog_ACCESS_LOG_OFF:
-		return site.AccessLogOff, nil
-	case typesv1.AccessLog_ACCESS_LOG_JSON:
-		return site.AccessLogJSON, nil
-	case typesv1.AccessLog_ACCESS_LOG_COMBINED:
-		return site.AccessLogCombined, nil
-	case typesv1.AccessLog_ACCESS_LOG_W3C:
-		return site.AccessLogW3C, nil
-	}
-	return "", fmt.Errorf("access_log %d is not known to this version", m)
-}
-
-func accessLogMessage(a site.AccessLog) typesv1.AccessLog {
-	switch a {
-	case site.AccessLogOff:
-		return typesv1.AccessLog_ACCESS_LOG_OFF
-	case site.AccessLogJSON:
-		return typesv1.AccessLog_ACCESS_LOG_JSON
-	case site.AccessLogCombined:
-		return typesv1.AccessLog_ACCESS_LOG_COMBINED
-	case site.AccessLogW3C:
-		return typesv1.AccessLog_ACCESS_LOG_W3C
-	}
-	return typesv1.AccessLog_ACCESS_LOG_UNSPECIFIED
 }
 
 func application(m *typesv1.Application) (site.Application, error) {
@@ -98,49 +68,18 @@ func application(m *typesv1.Application) (site.Application, error) {
 	for _, v := range p.GetEnv() {
 		a.Env = append(a.Env, site.Variable{Name: v.GetName(), Value: v.GetValue()})
 	}
-	switch m.GetProfile() {
-	case typesv1.Profile_PROFILE_UNSPECIFIED:
-	case typesv1.Profile_PROFILE_ASPNETCORE:
-		a.Profile = site.ProfileASPNETCore
-	case typesv1.Profile_PROFILE_GENERIC:
-		a.Profile = site.ProfileGeneric
-	default:
-		return a, fmt.Errorf("profile %d is not known to this version", m.GetProfile())
-	}
-	switch f.GetProtocol() {
-	case typesv1.Protocol_PROTOCOL_UNSPECIFIED:
-	case typesv1.Protocol_PROTOCOL_HTTP1:
-		a.Protocol = site.ProtocolHTTP1
-	case typesv1.Protocol_PROTOCOL_H2C:
-		a.Protocol = site.ProtocolH2C
-	default:
-		return a, fmt.Errorf("protocol %d is not known to this version", f.GetProtocol())
-	}
-	switch p.GetSocket() {
-	case typesv1.Socket_SOCKET_UNSPECIFIED:
-	case typesv1.Socket_SOCKET_TCP:
-		a.Socket = site.SocketTCP
-	case typesv1.Socket_SOCKET_UNIX:
-		a.Socket = site.SocketUnix
-	default:
-		return a, fmt.Errorf("socket %d is not known to this version", p.GetSocket())
-	}
-	switch p.GetStart() {
-	case typesv1.StartMode_START_MODE_UNSPECIFIED:
-	case typesv1.StartMode_START_MODE_ON_REQUEST:
-		a.Start = site.StartOnRequest
-	case typesv1.StartMode_START_MODE_ALWAYS:
-		a.Start = site.StartAlways
-	default:
-		return a, fmt.Errorf("start %d is not known to this version", p.GetStart())
-	}
-	return a, nil
+	var errs [4]error
+	a.Profile, errs[0] = profiles().word("profile", m.GetProfile())
+	a.Protocol, errs[1] = protocols().word("protocol", f.GetProtocol())
+	a.Socket, errs[2] = sockets().word("socket", p.GetSocket())
+	a.Start, errs[3] = startModes().word("start", p.GetStart())
+	return a, errors.Join(errs[:]...)
 }
 
 // SiteMessage gives the message of a model.
 func SiteMessage(s *site.Site) *typesv1.Site {
 	m := &typesv1.Site{
-		Name: s.Name, Labels: s.Labels, Revision: s.Revision, AccessLog: accessLogMessage(s.AccessLog),
+		Name: s.Name, Labels: s.Labels, Revision: s.Revision, AccessLog: accessLogs().number(s.AccessLog),
 		Placement: &typesv1.Placement{Hosts: &typesv1.Selector{Expression: s.Placement.Hosts}},
 	}
 	if !s.CreateTime.IsZero() {
@@ -159,37 +98,14 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 	p := &typesv1.ProcessSpec{
 		Command: a.Command, StartupTimeLimit: durationMessage(a.StartupTimeLimit),
 		ShutdownTimeLimit: durationMessage(a.ShutdownTimeLimit), RapidFailsPerMinute: a.RapidFailsPerMinute,
+		Socket: sockets().number(a.Socket), Start: startModes().number(a.Start),
 	}
 	for _, v := range a.Env {
 		p.Env = append(p.Env, &typesv1.EnvironmentVariable{Name: v.Name, Value: v.Value})
 	}
-	switch a.Socket {
-	case site.SocketTCP:
-		p.Socket = typesv1.Socket_SOCKET_TCP
-	case site.SocketUnix:
-		p.Socket = typesv1.Socket_SOCKET_UNIX
-	}
-	switch a.Start {
-	case site.StartOnRequest:
-		p.Start = typesv1.StartMode_START_MODE_ON_REQUEST
-	case site.StartAlways:
-		p.Start = typesv1.StartMode_START_MODE_ALWAYS
-	}
-	m := &typesv1.Application{Path: a.Path, Root: a.Root, User: a.User, Process: p}
-	switch a.Profile {
-	case site.ProfileASPNETCore:
-		m.Profile = typesv1.Profile_PROFILE_ASPNETCORE
-	case site.ProfileGeneric:
-		m.Profile = typesv1.Profile_PROFILE_GENERIC
-	}
+	m := &typesv1.Application{Path: a.Path, Root: a.Root, User: a.User, Process: p, Profile: profiles().number(a.Profile)}
 	if a.RequestTimeout != nil || a.DisableStartUpErrorPage != nil || a.Protocol != "" {
-		m.Forward = &typesv1.ForwardSpec{RequestTimeout: durationMessage(a.RequestTimeout), DisableStartUpErrorPage: a.DisableStartUpErrorPage}
-	}
-	switch a.Protocol {
-	case site.ProtocolHTTP1:
-		m.Forward.Protocol = typesv1.Protocol_PROTOCOL_HTTP1
-	case site.ProtocolH2C:
-		m.Forward.Protocol = typesv1.Protocol_PROTOCOL_H2C
+		m.Forward = &typesv1.ForwardSpec{RequestTimeout: durationMessage(a.RequestTimeout), DisableStartUpErrorPage: a.DisableStartUpErrorPage, Protocol: protocols().number(a.Protocol)}
 	}
 	if a.BodyLimit != nil || a.Concurrency != nil || a.Queue != nil || a.QueueTimeout != nil {
 		m.Limits = &typesv1.LimitSpec{Body: a.BodyLimit, Concurrency: a.Concurrency, Queue: a.Queue, QueueTimeout: durationMessage(a.QueueTimeout)}
