@@ -200,6 +200,13 @@ func (h *handed) RemoteAddr() net.Addr {
 	return h.Conn.RemoteAddr()
 }
 
+// Write implements net.Conn, so that the sweep sees one that waits.
+func (h *handed) Write(p []byte) (int, error) {
+	h.c.writes.Add(1)
+	defer h.c.writes.Add(1)
+	return h.Conn.Write(p)
+}
+
 // Close implements net.Conn.
 func (h *handed) Close() error {
 	h.once.Do(func() {
@@ -209,5 +216,8 @@ func (h *handed) Close() error {
 		delete(l.crowd.handed, h)
 		l.forget(h.c)
 	})
+	if h.c.cut.Load() {
+		return h.c.sock.Reset() // as in conn.end
+	}
 	return h.Conn.Close()
 }

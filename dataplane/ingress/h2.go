@@ -107,7 +107,7 @@ func (h *h2Server) drain(ctx context.Context) {
 // ServeHTTP adapts a request to the door.
 func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	control := http.NewResponseController(w)
-	stream := h.streams.begin(control)
+	stream := h.streams.begin(control, hr)
 	defer h.streams.end(stream)
 	_ = control.SetWriteDeadline(time.Time{}) // an answer may take its time; it knows deadlines: it is HTTP/2
 	out := &h2Writer{w: w, flush: control.Flush, stream: stream}
@@ -141,6 +141,7 @@ func (b *h2Body) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	b.stream.reads.Add(1)
 	b.got += int64(n)
+	b.stream.came.Add(uint64(n))
 	if err != nil && b.stream.slow.Load() {
 		err = errSlow
 	}

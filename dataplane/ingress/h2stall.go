@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,9 +14,12 @@ type h2Stream struct {
 	control *http.ResponseController
 	reads   atomic.Uint32 // of the body, odd while one waits
 	writes  atomic.Uint32
-	slow    atomic.Bool // the body was cut
+	came    atomic.Uint64 // bytes of the body
+	slow    atomic.Bool   // the body was cut
+	calls   bool          // a call of gRPC, whose client may be silent while it listens, as with a WebSocket
 
 	stalled [2]stall // of the sweep alone
+	pace    pace
 
 	mu    sync.Mutex
 	ended bool // net/http has taken back what control stands for
@@ -27,8 +31,8 @@ type h2Streams struct {
 	all map[*h2Stream]struct{}
 }
 
-func (s *h2Streams) begin(control *http.ResponseController) *h2Stream {
-	stream := &h2Stream{control: control}
+func (s *h2Streams) begin(control *http.ResponseController, hr *http.Request) *h2Stream {
+	stream := &h2Stream{control: control, calls: strings.HasPrefix(hr.Header.Get("Content-Type"), "application/grpc")}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
@@ -47,15 +51,21 @@ func (s *h2Streams) end(stream *h2Stream) {
 	stream.ended = true
 }
 
-// look cuts the streams whose client has neither sent nor taken a byte for limit although it was its turn.
-func (s *h2Streams) look(now time.Time, limit time.Duration) {
+// look cuts the streams whose client has neither sent nor taken a byte for too long although it was its turn, and those whose
+// body comes more slowly than the least rate. How fast an answer is taken is measured of the connection (paceHanded): a stream's
+// window is opened by as much at once as its client likes, at the least rate after minutes. It reports whether a body is
+// waited for.
+func (s *h2Streams) look(now time.Time, opt *Options) (busy bool) {
 	var late []func()
 	s.mu.Lock()
 	for stream := range s.all {
-		if stream.stalled[0].lasts(stream.reads.Load(), now, limit) {
+		reads := stream.reads.Load()
+		busy = busy || reads&1 != 0
+		slow := stream.pace.late(now, reads, stream.came.Load(), opt) && !stream.calls
+		if stream.stalled[0].lasts(reads, now, opt.StallLimit) || slow && !stream.slow.Load() {
 			late = append(late, stream.cutBody)
 		}
-		if stream.stalled[1].lasts(stream.writes.Load(), now, limit) {
+		if stream.stalled[1].lasts(stream.writes.Load(), now, opt.StallLimit) {
 			late = append(late, stream.cutAnswer)
 		}
 	}
@@ -63,6 +73,18 @@ func (s *h2Streams) look(now time.Time, limit time.Duration) {
 	for _, cut := range late {
 		cut()
 	}
+	return busy
+}
+
+// paceHanded is paceOut for the connections that net/http has. It reports whether one of them waits for its client.
+func (l *Listener) paceHanded(now time.Time) (busy bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for h := range l.crowd.handed {
+		busy = busy || h.c.writes.Load()&1 != 0
+		h.c.paceOut(now)
+	}
+	return busy
 }
 
 // cutBody ends a Read that waits; the client may still be told.

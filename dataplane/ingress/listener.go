@@ -49,7 +49,8 @@ type Options struct {
 	// closed at once. Trusted proxies may have any number. Default: no limit.
 	MaxConnectionsPerSource int
 	// LeastRate is how many bytes a second a client must send of its body while we wait for more (else 408), and take of
-	// its answer while more waits (else it is cut); not for WebSockets. Default 240.
+	// its answer while more waits (else it is cut); not for WebSockets, nor for bodies of calls of gRPC. Over HTTP/2 answers
+	// are measured together, a connection. Default 240.
 	LeastRate int
 	// RateGrace is how long a client may be slower than that. Default 5 s.
 	RateGrace time.Duration

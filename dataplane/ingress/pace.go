@@ -27,21 +27,26 @@ func (c *conn) keepPace(now time.Time) {
 	c.paceOut(now)
 }
 
-// paceIn measures a body from its beginning, with some grace. A sweep that is late itself does not count against it.
+// paceIn measures a body from its beginning, with some grace.
 func (c *conn) paceIn(now time.Time) {
-	p, opt := &c.pace, &c.l.opt
+	if c.pace.late(now, c.reads.Load(), c.came.Load(), &c.l.opt) && !c.slow.Swap(true) {
+		c.sock.InterruptRead()
+	}
+}
+
+// late reports whether a body of which so many bytes came has been waited for longer than they may take; reads is odd while it
+// is. A sweep that is late itself does not count against it.
+func (p *pace) late(now time.Time, reads uint32, came uint64, opt *Options) bool {
 	elapsed := min(now.Sub(p.seen), 4*tick)
 	if p.seen.IsZero() {
 		elapsed = 0
 	}
 	p.seen = now
-	if c.reads.Load()&1 == 0 {
-		return
+	if reads&1 == 0 {
+		return false
 	}
 	p.reading += elapsed
-	if p.reading > opt.RateGrace && float64(c.came.Load()) < float64(opt.LeastRate)*p.reading.Seconds() && !c.slow.Swap(true) {
-		c.sock.InterruptRead()
-	}
+	return p.reading > opt.RateGrace && float64(came) < float64(opt.LeastRate)*p.reading.Seconds()
 }
 
 // received counts what has come of a body, and says why no more does.

@@ -37,8 +37,10 @@ func (l *Listener) sweep() {
 			second = now.Unix()
 			l.stamp(now)
 		}
+		waits := false // HTTP/2 for a client
 		if l.h2 != nil {
-			l.h2.streams.look(now, l.opt.StallLimit)
+			waits = l.h2.streams.look(now, &l.opt)
+			waits = l.paceHanded(now) || waits
 		}
 		draining := l.draining.Load()
 		if draining && drainedSince.IsZero() {
@@ -55,7 +57,7 @@ func (l *Listener) sweep() {
 		if !busy {
 			l.retireWorkers()
 		}
-		if busy || draining {
+		if busy || waits || draining {
 			timer.Reset(tick)
 		} else {
 			timer.Reset(rest)
