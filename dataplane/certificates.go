@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/secure"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
@@ -41,24 +42,43 @@ func (s *Server) readCertificates(r *runningSite, w *site.Site) ([]*certificates
 		}
 		files, err := secure.Read(b.TLS, s.probeCertificate)
 		switch {
-		case err == nil && old != nil && files.Digest == old.files.Digest:
-			files.Binding = old.files.Binding // with its session tickets
-			all[i] = &certificates{tls: b.TLS, files: files}
 		case err == nil:
 			all[i] = &certificates{tls: b.TLS, files: files}
-			if old != nil {
+			same := old != nil && files.Digest == old.files.Digest
+			if same {
+				files.Binding = old.files.Binding // with its session tickets
+			}
+			if old != nil && (!same || old.problem != "") {
 				s.log.Info("certificates read again", "site", w.Name, "listener", b.Listener)
+				s.record(r, journal.Event{ID: journal.EventCertificatesRead, Message: "certificates read again", Reason: "listener " + b.Listener + endings(files)})
 			}
 		case old != nil:
 			all[i] = &certificates{b.TLS, old.files, err.Error()}
 			if old.problem != err.Error() {
 				s.log.Warn("certificates not read, the old ones stay in force", "site", w.Name, "listener", b.Listener, "error", err)
+				s.record(r, journal.Event{ID: journal.EventCertificatesKept, Message: "certificates not read, the old ones stay in force", Reason: "listener " + b.Listener + ": " + err.Error()})
 			}
 		default:
 			problems = append(problems, fmt.Errorf("bindings[%d].tls: %w", i, err))
 		}
 	}
 	return all, errors.Join(problems...)
+}
+
+// record tells all applications of a site what happened to it. The keeper is waited for without the lock.
+func (s *Server) record(r *runningSite, e journal.Event) {
+	for _, a := range r.apps {
+		s.apps.Go(func() { a.app.Record(e) })
+	}
+}
+
+// endings tells when the certificates end that were read.
+func endings(f *secure.Files) string {
+	var all strings.Builder
+	for _, c := range f.Certificates {
+		fmt.Fprintf(&all, ", %s expires at %s", c.File, c.NotAfter.UTC().Format("2006-01-02 15:04 MST"))
+	}
+	return all.String()
 }
 
 // secureWith puts certificates in force with the next publish, and watches their files.

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
@@ -113,6 +114,16 @@ func (a *App) Adopt(p *process.Process) bool {
 	pool := a.pool
 	a.mu.Unlock()
 	return pool != nil && pool.Adopt(p)
+}
+
+// Record writes an event into the event stream of the application's newest run, if there has been one.
+func (a *App) Record(e journal.Event) {
+	a.mu.Lock()
+	pool := a.pool
+	a.mu.Unlock()
+	if pool != nil {
+		pool.Record(e)
+	}
 }
 
 // Update says how the application is to run. What runs already is replaced only when the fingerprint or the epoch

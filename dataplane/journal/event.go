@@ -22,12 +22,18 @@ const (
 	EventShutdown           = 1030 // ended as asked
 )
 
+// Ids of events that ANCM does not have.
+const (
+	EventCertificatesRead = 2001 // files of certificates have changed, what they hold now is in force
+	EventCertificatesKept = 2002 // they cannot be read as they are now, what they held stays in force
+)
+
 // maxEvent keeps an encoded event one line: lines are cut at 64 KiB.
 const maxEvent = 60 << 10
 
 // Event is what the agent saw happen to an application. It is kept as one line of stream `event`.
 type Event struct {
-	ID      int      // one of ANCM's event ids, 1000..9999
+	ID      int      // one of the ids above, 1000..9999
 	Message string   // one sentence for people
 	Reason  string   // why, in few words; may be empty
 	Exit    string   // how the process ended ("code 139", "signal SIGKILL"); empty when it did not

@@ -318,14 +318,7 @@ func (i *instance) kill() {
 }
 
 // record writes an event into the run's event stream.
-func (i *instance) record(e journal.Event) {
-	c := &i.pool.config
-	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
-	defer cancel()
-	if err := c.Keeper.Append(ctx, c.RunDir(i.run), append(e.Encode(), '\n')); err != nil {
-		i.pool.log.Warn("event not kept", "run", i.run, "error", err)
-	}
-}
+func (i *instance) record(e journal.Event) { i.pool.record(i.run, e) }
 
 // newToken makes a pairing token: a lower-case UUID, as the module's (ENV-3).
 func newToken() string {

@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -341,4 +344,30 @@ func (p *Pool) nextPause() time.Duration {
 	pause := p.restarts
 	p.restarts = min(max(2*p.restarts, time.Second), 30*time.Second)
 	return pause
+}
+
+// Record writes an event that is about no instance into the event stream of the newest run there is, whichever pool's it was or
+// is. Without any there is no stream, and it is not kept.
+func (p *Pool) Record(e journal.Event) {
+	entries, err := os.ReadDir(filepath.Dir(p.config.RunDir(1)))
+	if err != nil {
+		return // there was never one
+	}
+	var newest uint64
+	for _, entry := range entries {
+		if run, err := strconv.ParseUint(entry.Name(), 10, 64); err == nil && entry.IsDir() {
+			newest = max(newest, run)
+		}
+	}
+	if newest != 0 {
+		p.record(newest, e)
+	}
+}
+
+func (p *Pool) record(run uint64, e journal.Event) {
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	if err := p.config.Keeper.Append(ctx, p.config.RunDir(run), append(e.Encode(), '\n')); err != nil {
+		p.log.Warn("event not kept", "run", run, "error", err)
+	}
 }

@@ -133,6 +133,9 @@ func TestTLS(t *testing.T) {
 		t.Errorf("offline: %v %v", a, err)
 	}
 	f.Must("online", "shop")
+	if a, _, err := ask(anyone, url); err != nil || a.StatusCode != 200 { // it runs again: events are of its newest run
+		t.Errorf("online: %v %v", a, err)
+	}
 
 	// Renewed, then broken.
 	securetest.Write(t, f.Dir, "shop", ca.Issue(100*24*time.Hour, "shop.example", "second"))
@@ -150,10 +153,22 @@ func TestTLS(t *testing.T) {
 		return ""
 	})
 	describe("the certificate of shop.example (" + cert + ") expires at ")
+	event := func(want string) {
+		t.Helper()
+		lab.Eventually(t, func() string {
+			if out := f.Must("logs", "shop", "--stream", "event"); !strings.Contains(out, want) {
+				return "no " + want + " in " + out
+			}
+			return ""
+		})
+	}
+	event("[2001]")
 	if err := errors.Join(os.Remove(key), os.WriteFile(filepath.Join(f.Dir, "shop.crt"), []byte("nothing"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	describe("the old ones stay in force")
+	event("[2002] \"certificates not read, the old ones stay in force\" reason=\"listener https: ")
+	event("no such file")
 	if got := names(); got != "shop.example second" {
 		t.Error(got)
 	}
