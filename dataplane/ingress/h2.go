@@ -221,6 +221,9 @@ func (o *h2Writer) Trailer(fields []forward.Field) {
 	}
 }
 
+// last makes net/http say that the connection takes no more requests.
+func (o *h2Writer) last() { o.w.Header().Set("Connection", "close") }
+
 func (o *h2Writer) Abort(error) { o.aborted = true }
 
 // refuse answers a request that is none. It is written here and not left to net/http, so that a client which does not

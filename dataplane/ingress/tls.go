@@ -42,10 +42,14 @@ func (l *Listener) handshake(c *conn, table *secure.Table) bool {
 	return true
 }
 
-// misdirected answers requests that came over a connection which was not made for their host (RFC 9110 15.5.20).
-type misdirected struct{}
+// misdirected answers requests that came over a connection which was not made for their host (RFC 9110 15.5.20). The
+// connection ends where it is of no use for its own name either: not every client tries another one by itself.
+type misdirected struct{ last bool }
 
-func (misdirected) Serve(_ *forward.Request, w forward.ResponseWriter) {
+func (m misdirected) Serve(_ *forward.Request, w forward.ResponseWriter) {
+	if ender, ok := w.(interface{ last() }); ok && m.last {
+		ender.last()
+	}
 	const text = "421 Misdirected Request\n"
 	fields := [...]forward.Field{{Name: []byte("Content-Type"), Value: []byte("text/plain; charset=utf-8")}}
 	if w.Head(421, fields[:], int64(len(text))) == nil {
@@ -56,7 +60,7 @@ func (misdirected) Serve(_ *forward.Request, w forward.ResponseWriter) {
 // door finds who answers a request that came over a connection with this session.
 func (l *Listener) door(r *forward.Request, session *secure.Session) forward.Door {
 	if table := l.secured(); table != nil && !table.Serves(session, r.Host) {
-		return misdirected{}
+		return misdirected{table.Outdated(session)}
 	}
 	door, base, ok := l.table.Load().Lookup(l.name, r.Host, r.Path)
 	if !ok {

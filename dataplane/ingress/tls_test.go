@@ -422,3 +422,42 @@ func TestTLSProtocols(t *testing.T) {
 		tc.Close()
 	}
 }
+
+// TestTLSOtherAuthorities: when other authorities are believed, a connection from before gets 421 and ends, and only the next
+// one is served, over both versions.
+func TestTLSOtherAuthorities(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		s := startTLS(t, door(tellTLS), Options{})
+		client := &http.Transport{ForceAttemptHTTP2: version == 2, TLSClientConfig: &tls.Config{RootCAs: s.ca.Pool(), ServerName: "may.test"}}
+		defer client.CloseIdleConnections()
+		ask := func() int {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+s.addr+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = "may.test"
+			a, err := client.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Body.Close()
+			if _, err := io.Copy(io.Discard, a.Body); err != nil || a.ProtoMajor != version {
+				t.Fatal(a.Proto, err)
+			}
+			return a.StatusCode
+		}
+		if status := ask(); status != 200 {
+			t.Error(status)
+		}
+		other := secure.NewBinding(secure.Config{Identity: "may, of others", Certificates: []tls.Certificate{s.ca.Issue(time.Hour, "may.test")}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: securetest.NewAuthority(t).Pool()})
+		s.table.Store(secure.New([]secure.Entry{{Hostname: "may.test", Binding: other}}))
+		if status := ask(); status != 421 {
+			t.Error("the old connection:", status)
+		}
+		for status, until := 0, time.Now().Add(5*time.Second); status != 200; { // the end of the old one may be on its way
+			if status = ask(); time.Now().After(until) {
+				t.Fatal(status, "for ever")
+			}
+		}
+	}
+}

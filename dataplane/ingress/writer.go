@@ -74,6 +74,9 @@ func (w *writer) proceed() {
 	}
 }
 
+// last makes the connection end with this answer.
+func (w *writer) last() { w.close = true }
+
 // Reason sets the phrase of the next Head; it is a view that must live until then.
 func (w *writer) Reason(phrase []byte) { w.phrase = phrase }
 

@@ -76,6 +76,9 @@ func Read(t *site.TLS, probe *tls.Certificate) (*Files, error) {
 			config.ClientAuth = tls.RequireAndVerifyClientCert
 		}
 		if content := read(a.CA); content != nil {
+			// What a connection's client has proven is worth as much as the authorities it was proven to. The server's own
+			// certificates are known by their paths alone: a renewal is no reason to do a handshake again.
+			config.Identity += fmt.Sprintf(" %x", sha256.Sum256(content))
 			if config.ClientCAs, err = authorities(content); err != nil {
 				problems = append(problems, fmt.Errorf("client certificates' %s: %w", a.CA, err))
 			} else {

@@ -43,11 +43,20 @@ func TestRead(t *testing.T) {
 	if again, err := Read(good, probe); err != nil || again.Digest != first.Digest {
 		t.Error("the same files have another digest", err)
 	}
+	if err := os.WriteFile(authority, securetest.NewAuthority(t).PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Read(good, probe); err != nil || again.Binding.Identity == first.Binding.Identity {
+		t.Error("other authorities have the same identity", err)
+	}
+	if err := os.WriteFile(authority, ca.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	securetest.Write(t, dir, "b", ca.Issue(time.Hour, "a.test"))
-	if again, err := Read(good, probe); err != nil || again.Digest == first.Digest || len(again.Exposed) != 1 {
+	if again, err := Read(good, probe); err != nil || again.Digest == first.Digest || again.Binding.Identity != first.Binding.Identity || len(again.Exposed) != 1 {
 		t.Error("other files have the same digest, or the open key is not told", err)
 	}
 	for what, tt := range map[string]struct {

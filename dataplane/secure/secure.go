@@ -94,6 +94,7 @@ func (t *Table) Config() *tls.Config { return t.config }
 
 // Session is what a handshake has settled, for as long as its connection lives.
 type Session struct {
+	name     string
 	identity string
 	// HTTP2 is set when client and listener agreed on it.
 	HTTP2 bool
@@ -107,7 +108,7 @@ func (t *Table) Session(state tls.ConnectionState) (*Session, error) {
 	if !ok {
 		return nil, ErrNoName
 	}
-	s := &Session{identity: b.Identity, HTTP2: state.NegotiatedProtocol == "h2"}
+	s := &Session{name: state.ServerName, identity: b.Identity, HTTP2: state.NegotiatedProtocol == "h2"}
 	if len(state.VerifiedChains) > 0 {
 		if leaf := state.PeerCertificates[0].Raw; string(leaf) != string(b.probe) {
 			s.ClientCertificate = base64.StdEncoding.AppendEncode(nil, leaf)
@@ -132,3 +133,6 @@ func (t *Table) Serves(s *Session, host []byte) bool {
 	}
 	return b.Identity == s.identity
 }
+
+// Outdated reports whether a connection would be made otherwise now, so that another one is of use for the same name.
+func (t *Table) Outdated(s *Session) bool { return s == nil || !t.Serves(s, []byte(s.name)) }
