@@ -45,10 +45,13 @@ func (u *Upstream) sweep() {
 			busy = look(conns, now) // what became busy before that did not wake anybody
 		}
 		clear(conns)
-		if busy {
+		switch {
+		case busy:
 			u.resting.Store(false)
 			timer.Reset(tick)
-		} else {
+		case u.closed.Load(): // it has little left to wait for
+			timer.Reset(tick)
+		default:
 			timer.Reset(rest)
 		}
 	}

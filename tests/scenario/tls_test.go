@@ -193,12 +193,12 @@ func TestTLSTogether(t *testing.T) {
 	}
 	pair := fmt.Sprintf("cert: %s, key: %s", cert, key)
 	f.Must("apply", "-f", site("must", `{listener: http, hostnames: [must.example, "*.must.example"], tls: {`+pair+`, clientCert: {mode: require, ca: `+authority+`}}}`), "--wait")
-	for name, binding := range map[string]string{
-		"plain": "{listener: http, hostnames: [plain.example]}",
-		"loose": `{listener: http, hostnames: [loose.example, must.example], tls: {` + pair + `}}`,
+	for _, younger := range []struct{ name, binding string }{ // of these two the first is the elder
+		{"plain", "{listener: http, hostnames: [plain.example]}"},
+		{"loose", `{listener: http, hostnames: [loose.example, must.example], tls: {` + pair + `}}`},
 	} {
-		if r := f.CLI("apply", "-f", site(name, binding), "--wait"); r.Code == 0 || !strings.Contains(r.Out+r.Errors, "site must") {
-			t.Errorf("%s: %d %s %s", name, r.Code, r.Out, r.Errors)
+		if r := f.CLI("apply", "-f", site(younger.name, younger.binding), "--wait"); r.Code == 0 || !strings.Contains(r.Out+r.Errors, "site must") {
+			t.Errorf("%s: %d %s %s", younger.name, r.Code, r.Out, r.Errors)
 		}
 	}
 	ask := func(host string, certificates ...tls.Certificate) (int, error) {
