@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"runtime"
@@ -10,7 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 const (
@@ -21,32 +21,21 @@ const (
 // TestFloods: one connection does nothing but what costs us more than it costs the client. Meanwhile everybody else is
 // served; it gets no more of us than a connection may have, or is closed; and nothing of it is left behind.
 func TestFloods(t *testing.T) {
-	for _, flood := range []struct {
-		name   string
-		piece  func(c *client, n int) []byte // what is sent again and again, the nth time
-		closed bool                          // it must be
-	}{
-		{"rapid reset", resets, false},
-		{"CONTINUATION without an end", continuations, true},
-		{"PING, answers not read", pings, true},
-		{"SETTINGS, answers not read", settings, false},
-		{"empty DATA", emptyData, false},
-		{"WINDOW_UPDATE", windows, false},
-	} {
-		t.Run(flood.name, func(t *testing.T) {
+	for _, flood := range lab.Floods() {
+		t.Run(flood.Name, func(t *testing.T) {
 			address, _ := proxy(t, newBackend(t))
 			canary(t, address)
 			before := usage()
-			c := dial(t, address)
+			c, piece := dial(t, address), flood.Pieces("http", "shop.example", "/a")
 			length := attack
-			if flood.closed {
+			if flood.Closed {
 				length = 2 * patience
 			}
 			c.SetDeadline(time.Now().Add(2 * length))
 			ended := make(chan error, 1)
 			go func() {
-				for n, end := 0, time.Now().Add(length); time.Now().Before(end); n++ {
-					if _, err := c.Write(flood.piece(c, n)); err != nil {
+				for end := time.Now().Add(length); time.Now().Before(end); {
+					if _, err := c.Write(piece()); err != nil {
 						ended <- err
 						return
 					}
@@ -65,7 +54,7 @@ func TestFloods(t *testing.T) {
 				}
 			}
 			t.Logf("the attacker's end: %v; at most %d goroutines, %d KiB", err, most.goroutines, most.heap>>10)
-			if flood.closed && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+			if flood.Closed && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 				t.Error("the connection of the attacker goes on")
 			}
 			if most.goroutines > before.goroutines+2*streams || most.heap > before.heap+64<<20 {
@@ -170,72 +159,4 @@ func back(t *testing.T, before used) {
 		runtime.Gosched()
 	}
 	t.Errorf("afterwards %+v, before %+v", now, before)
-}
-
-// frames gives the bytes of what write writes.
-func frames(write func(f *http2.Framer)) []byte {
-	var b bytes.Buffer
-	f := http2.NewFramer(&b, nil)
-	f.AllowIllegalWrites = true
-	write(f)
-	return b.Bytes()
-}
-
-const batch = 100
-
-func resets(c *client, n int) []byte {
-	block := c.encode([]hpack.HeaderField{
-		{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "http"}, {Name: ":authority", Value: "shop.example"}, {Name: ":path", Value: "/a"},
-	})
-	return frames(func(f *http2.Framer) {
-		for i := range batch {
-			id := uint32(n*batch+i)*2 + 1
-			f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndStream: true, EndHeaders: true})
-			f.WriteRSTStream(id, http2.ErrCodeCancel)
-		}
-	})
-}
-
-func continuations(c *client, n int) []byte {
-	return frames(func(f *http2.Framer) {
-		if n == 0 {
-			f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.encode(fields(get)), EndStream: true})
-		}
-		f.WriteContinuation(1, false, c.encode([]hpack.HeaderField{{Name: "x-a", Value: strings.Repeat("a", 1000), Sensitive: true}}))
-	})
-}
-
-func pings(*client, int) []byte {
-	return frames(func(f *http2.Framer) {
-		for range batch {
-			f.WritePing(false, [8]byte{})
-		}
-	})
-}
-
-func settings(*client, int) []byte {
-	return frames(func(f *http2.Framer) {
-		for range batch {
-			f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 16})
-		}
-	})
-}
-
-func emptyData(c *client, n int) []byte {
-	return frames(func(f *http2.Framer) {
-		if n == 0 {
-			f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.encode(fields(post)), EndHeaders: true})
-		}
-		for range batch {
-			f.WriteData(1, false, nil)
-		}
-	})
-}
-
-func windows(*client, int) []byte {
-	return frames(func(f *http2.Framer) {
-		for range batch {
-			f.WriteWindowUpdate(0, 1)
-		}
-	})
 }

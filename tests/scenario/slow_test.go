@@ -20,20 +20,6 @@ import (
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
-// slowly is one way to hold a connection: what is sent first, and what is sent or read once a second from then on.
-type slowly struct {
-	name, first, more string
-	reads             bool
-}
-
-func slowWays() []slowly {
-	return []slowly{
-		{name: "head", first: "GET / HTTP/1.1\r\nHost: x\r\n", more: "A: b\r\n"},
-		{name: "body", first: "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", more: "x"},
-		{name: "read", first: "GET /bytes?n=1000000 HTTP/1.1\r\nHost: x\r\n\r\n", reads: true},
-	}
-}
-
 // 4,000 connections of 400 addresses go slowly: with their heads, with their bodies, in reading, then all of it at once.
 // Whoever comes from elsewhere is served all the while, and the agent does not grow without bound.
 func TestSlowAttack(t *testing.T) {
@@ -48,7 +34,7 @@ func TestSlowAttack(t *testing.T) {
 	s := serveSite(t, "limits: {concurrency: 200}\n")
 	lab.Get(t, s.address, "/pid")
 
-	ways, visitors := slowWays(), startVisitors(s.address)
+	ways, visitors := lab.SlowWays(), startVisitors(s.address)
 	var cut [3]atomic.Int64
 	for _, phase := range []struct {
 		ways []int
@@ -59,7 +45,7 @@ func TestSlowAttack(t *testing.T) {
 		for n := range connections {
 			way := phase.ways[n%len(phase.ways)]
 			from := &net.TCPAddr{IP: net.IPv4(127, 1, byte(n%sources/200), byte(1+n%200))}
-			attackers.Go(func() { ways[way].attack(ctx, s.address, from, &cut[way]) })
+			attackers.Go(func() { ways[way].Attack(ctx, s.address, from, &cut[way]) })
 		}
 		attackers.Wait()
 		cancel()
@@ -71,7 +57,7 @@ func TestSlowAttack(t *testing.T) {
 	}
 	for i, way := range ways {
 		if cut[i].Load() == 0 {
-			t.Errorf("no connection with a slow %s was cut", way.name)
+			t.Errorf("no connection with a slow %s was cut", way.Name)
 		}
 	}
 	most := 0
@@ -85,55 +71,6 @@ func TestSlowAttack(t *testing.T) {
 	}
 	t.Logf("figure: slow attack: %d of %d good requests served, half within %v, 99 %% within %v; agent's memory at most %d MiB; cut: %d heads, %d bodies, %d readers",
 		visitors.served, all, visitors.share(50), visitors.share(99), most>>20, cut[0].Load(), cut[1].Load(), cut[2].Load())
-}
-
-// attack holds one connection after the other until ctx ends, and counts those that it lost.
-func (w slowly) attack(ctx context.Context, address string, from *net.TCPAddr, cut *atomic.Int64) {
-	d := net.Dialer{LocalAddr: from, Timeout: 5 * time.Second}
-	if w.reads { // with a window so small that nothing is taken unless it is read
-		d.Control = func(_, _ string, raw syscall.RawConn) error {
-			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
-		}
-	}
-	for ctx.Err() == nil {
-		c, err := d.DialContext(ctx, "tcp", address)
-		if err != nil {
-			wait(ctx, 100*time.Millisecond)
-			continue
-		}
-		if w.hold(ctx, c) {
-			cut.Add(1)
-		}
-		c.Close()
-	}
-}
-
-// hold reports whether the other side has ended it.
-func (w slowly) hold(ctx context.Context, c net.Conn) (lost bool) {
-	if _, err := io.WriteString(c, w.first); err != nil {
-		return true
-	}
-	one := make([]byte, 1)
-	for wait(ctx, time.Second) {
-		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
-		n, err := c.Read(one)
-		if timeout, ok := err.(net.Error); err != nil && (!ok || !timeout.Timeout()) || n > 0 && !w.reads {
-			return true // it was closed, or answered before it was whole
-		}
-		if _, err := io.WriteString(c, w.more); err != nil {
-			return true
-		}
-	}
-	return false
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }
 
 // visitors ask for a small page again and again, half of them on kept connections.
@@ -157,7 +94,7 @@ func startVisitors(address string) *visitors {
 		client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
 		v.done.Go(func() {
 			defer transport.CloseIdleConnections()
-			for wait(ctx, 20*time.Millisecond) {
+			for lab.Wait(ctx, 20*time.Millisecond) {
 				v.ask(client, "http://"+address+"/pid")
 			}
 		})
