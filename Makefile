@@ -111,6 +111,10 @@ bench-quick: ## the most important workloads, in less than two minutes
 gate: build ## count the agent's system calls a request; needs perf or strace, and root
 	@go build -trimpath -o $(BIN)/ ./tests/bench && $(BIN)/bench -gate $(BIN)
 
+.PHONY: attack
+attack: build $(BIN)/childapp ## measure what the agent does for others under attack, in six minutes; see ATTACKFLAGS
+	@go build -trimpath -o $(BIN)/ ./tests/attack && $(BIN)/attack $(ATTACKFLAGS) $(BIN)
+
 .PHONY: mutants
 mutants: ## plant bugs and see that a named test fails for each
 	@go run ./tests/mutants

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+const (
+	hostname = "attack.example"
+	patience = 30 * time.Second
+)
+
+const siteFile = `
+apiVersion: ancora/v1
+kind: Site
+name: attack
+placement: {hosts: all}
+bindings:
+  - listener: http
+  - {listener: https, tls: {cert: %[1]s/cert.pem, key: %[1]s/key.pem}}
+applications:
+  - {path: /, root: %[1]s/root, command: [%[2]s], start: always, limits: {concurrency: 200}}
+`
+
+// agent is the real one with a site on it.
+type agent struct {
+	dir, plain, tls string
+	cmd             *exec.Cmd
+	ended           chan struct{}
+}
+
+func startAgent(bin string) (*agent, error) {
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "attack")
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{dir: dir, ended: make(chan struct{})}
+	if err := errors.Join(os.Mkdir(dir+"/root", 0o755), certificate(dir),
+		os.WriteFile(dir+"/site.yaml", fmt.Appendf(nil, siteFile, dir, filepath.Join(bin, "childapp")), 0o644)); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	a.cmd = exec.Command(filepath.Join(bin, "ancora-agent"), "serve", dir+"/site.yaml", "--data", dir+"/data",
+		"--listen", "http=127.0.0.1:0", "--listen", "https=127.0.0.1:0", "--log-level", "error")
+	a.cmd.Stderr = os.Stderr
+	out, err := a.cmd.StdoutPipe()
+	if err == nil {
+		err = a.cmd.Start()
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	ready := make(chan string, 1)
+	go func() {
+		for s := bufio.NewScanner(out); s.Scan(); {
+			if rest, ok := strings.CutPrefix(s.Text(), "ready "); ok {
+				ready <- rest
+			}
+		}
+		_ = a.cmd.Wait() // it was told to end, or has said why on standard error
+		close(a.ended)
+	}()
+	select {
+	case line := <-ready: // the addresses stand in the order of the listeners' names
+		_, list, _ := strings.Cut(line, "address=")
+		list, _, _ = strings.Cut(list, " ")
+		a.plain, a.tls, _ = strings.Cut(list, ",")
+		return a, nil
+	case <-a.ended:
+		err = errors.New("the agent ended at once")
+	case <-time.After(patience):
+		err = errors.New("the agent is not ready")
+	}
+	a.stop()
+	return nil, err
+}
+
+func (a *agent) stop() {
+	_ = a.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-a.ended:
+	case <-time.After(patience):
+		_ = a.cmd.Process.Kill()
+	}
+	_ = os.RemoveAll(a.dir)
+}
+
+// pids are those of the keeper and its worker, without the application.
+func (a *agent) pids() (pids []int) {
+	for _, pid := range append(lab.Children(a.cmd.Process.Pid), a.cmd.Process.Pid) {
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && filepath.Base(exe) == "ancora-agent" {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// used is the CPU time that the agent has used so far, by the scheduler's own count: that of /proc/PID/stat is too coarse to tell
+// what is idle.
+func (a *agent) used() (total time.Duration) {
+	for _, pid := range a.pids() {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		for _, task := range tasks {
+			text, _ := os.ReadFile(task) // a thread that has ended
+			if fields := strings.Fields(string(text)); len(fields) > 0 {
+				n, _ := strconv.ParseInt(fields[0], 10, 64)
+				total += time.Duration(n)
+			}
+		}
+	}
+	return total
+}
+
+// memory is what the agent has resident, in bytes.
+func (a *agent) memory() (total int64) {
+	for _, pid := range a.pids() {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if fields := strings.Fields(string(text)); len(fields) > 1 {
+			pages, _ := strconv.ParseInt(fields[1], 10, 64)
+			total += pages * int64(os.Getpagesize())
+		}
+	}
+	return total
+}
+
+// watch looks at the memory ten times a second until stop is called, which gives the most there was.
+func (a *agent) watch() (stop func() int64) {
+	quit, done, most := make(chan struct{}), make(chan struct{}), a.memory()
+	go func() {
+		defer close(done)
+		for {
+			most = max(most, a.memory())
+			select {
+			case <-quit:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}()
+	return func() int64 {
+		close(quit)
+		<-done
+		return most
+	}
+}
+
+// certificate makes the one of the site.
+func certificate(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hostname}, DNSNames: []string{hostname},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writePEM(dir+"/cert.pem", "CERTIFICATE", der), writePEM(dir+"/key.pem", "PRIVATE KEY", private))
+}
+
+func writePEM(file, kind string, der []byte) error {
+	var b bytes.Buffer
+	if err := pem.Encode(&b, &pem.Block{Type: kind, Bytes: der}); err != nil {
+		return err
+	}
+	return os.WriteFile(file, b.Bytes(), 0o600)
+}
