@@ -37,7 +37,7 @@ bindings:
   - listener: http
   - {listener: https, tls: {cert: %[1]s/cert.pem, key: %[1]s/key.pem}}
 applications:
-  - {path: /, root: %[1]s/root, command: [%[2]s], start: always, limits: {concurrency: 200}}
+  - {path: /, root: %[1]s/root, command: [%[1]s/childapp], start: always, limits: {concurrency: 200}}
 `
 
 // agent is the real one with a site on it.
@@ -57,8 +57,10 @@ func startAgent(bin string) (*agent, error) {
 		return nil, err
 	}
 	a := &agent{dir: dir, ended: make(chan struct{})}
-	if err := errors.Join(os.Mkdir(dir+"/root", 0o755), certificate(dir),
-		os.WriteFile(dir+"/site.yaml", fmt.Appendf(nil, siteFile, dir, filepath.Join(bin, "childapp")), 0o644)); err != nil {
+	childapp, err := os.ReadFile(filepath.Join(bin, "childapp"))
+	// Of root's agent the application is nobody, which must be able to reach all of it.
+	if err := errors.Join(err, os.Chmod(dir, 0o755), os.Mkdir(dir+"/root", 0o755), os.WriteFile(dir+"/childapp", childapp, 0o755),
+		certificate(dir), os.WriteFile(dir+"/site.yaml", fmt.Appendf(nil, siteFile, dir), 0o644)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	a.cmd = exec.Command(filepath.Join(bin, "ancora-agent"), "serve", dir+"/site.yaml", "--data", dir+"/data",
