@@ -160,24 +160,13 @@ func (c *Conn) sendNow(p []byte) bool {
 // the connection ends or is interrupted. No edge is asked for twice: what f has left in the kernel it must have left
 // knowingly, by filling its buffer. f must not read from c while Inside reports true; it ends Each to do that.
 func (c *Conn) Each(pool *Pool, f func(buf *[]byte, n int) bool) error {
-	if c.layer != nil {
-		return c.layer.each(pool, f)
-	}
 	if c.fd < 0 {
-		for {
-			buf, n, err := c.receiveBuffered(pool)
-			if err != nil {
-				return err
-			}
-			if !f(buf, n) {
-				return nil
-			}
-		}
+		return c.eachWaiting(pool, f)
 	}
 	c.pool, c.each, c.err = pool, f, nil
 	defer func() { c.inside = false }()
 	if c.raw == nil {
-		if c.tryServe(uintptr(c.fd)) {
+		if c.layer == nil && c.tryServe(uintptr(c.fd)) { // below a layer a read waits unless it is known to be inside
 			return c.err
 		}
 		if err := c.register(); err != nil {
@@ -191,45 +180,90 @@ func (c *Conn) Each(pool *Pool, f func(buf *[]byte, n int) bool) error {
 	return c.err
 }
 
+// eachWaiting is for what is used through net.Conn.
+func (c *Conn) eachWaiting(pool *Pool, f func(buf *[]byte, n int) bool) error {
+	receive := c.receiveBuffered
+	if c.layer != nil {
+		receive = c.layer.receive
+	}
+	for {
+		buf, n, err := receive(pool)
+		if err != nil {
+			return err
+		}
+		if !f(buf, n) {
+			return nil
+		}
+	}
+}
+
 // Inside reports whether the caller runs in a function that Each has called and must not read.
 func (c *Conn) Inside() bool { return c.inside }
 
 // tryServe runs with the descriptor locked for reading; false means wait.
 func (c *Conn) tryServe(uintptr) bool {
-	if c.layer != nil {
-		return c.layer.tryServe()
-	}
 	pool, f := c.pool, c.each
+	c.dry = false // there is an edge, or nobody knows
 	for {
 		if c.stopped[0].Load() {
 			c.err = os.ErrDeadlineExceeded
 			return true
 		}
 		buf := pool.Get()
-		room := len(*buf)
-		n, errno := recv(c.fd, *buf, 0)
-		if errno == 0 && n > 0 {
+		n, err := c.readNow(*buf)
+		if n > 0 {
 			if !f(buf, n) {
 				c.err = nil
 				return true
 			}
 			c.pool, c.each, c.err = pool, f, nil // f may have used the connection otherwise
-			if n < room {
+			if c.dry && c.layer == nil {         // a layer may have more, of what it has read already
 				return false
 			}
 			continue
 		}
 		pool.Put(buf)
-		switch {
-		case errno == syscall.EAGAIN:
+		if err == (notYet{}) {
 			return false
-		case errno != 0:
-			c.err = c.fail("read", errno)
-		default:
-			c.err = io.EOF
 		}
+		c.err = err
 		return true
 	}
+}
+
+// readNow reads what there is, inside of Each.
+func (c *Conn) readNow(p []byte) (int, error) {
+	if c.layer != nil {
+		return c.layer.Read(p)
+	}
+	return c.poll(p)
+}
+
+// notYet says that a read would have to wait. To a layer it is like the end of a deadline, which is over with the call:
+// crypto/tls keeps what it has of a record and goes on with it.
+type notYet struct{}
+
+func (notYet) Error() string   { return "socket: nothing to read yet" }
+func (notYet) Timeout() bool   { return true }
+func (notYet) Temporary() bool { return true }
+
+// poll reads what there is, unless it is known that there is nothing.
+func (c *Conn) poll(p []byte) (int, error) {
+	if c.dry {
+		return 0, notYet{}
+	}
+	n, errno := recv(c.fd, p, 0)
+	switch {
+	case errno == syscall.EAGAIN:
+		c.dry = true
+		return 0, notYet{}
+	case errno != 0:
+		return 0, c.fail("read", errno)
+	case n == 0:
+		return 0, io.EOF
+	}
+	c.dry = n < len(p)
+	return n, nil
 }
 
 // Peek waits for bytes and copies them to p without consuming them: who else gets the connection reads them again. It
