@@ -184,7 +184,7 @@ func (x *exchange) pump(c *upstream.Conn) *pump {
 // application that refuses a body may have answered before it closed, and otherwise reading fails as well.
 func (x *exchange) receive(c *upstream.Conn, p **pump) (*h1.Response, error) {
 	waiting := x.r.Expect100 && x.r.Body != nil
-	for interim := 0; interim <= maxInterim; {
+	for interim := 0; ; {
 		var patience time.Duration
 		if waiting {
 			patience = continuePatience
@@ -193,31 +193,30 @@ func (x *exchange) receive(c *upstream.Conn, p **pump) (*h1.Response, error) {
 		switch {
 		case err != nil && !upstream.IsPatience(err):
 			return nil, err
-		case err != nil, answer.Status == 100:
-			if err == nil {
-				interim++
-			}
-			if waiting {
-				*p = x.pump(c)
-				waiting = false
-			}
+		case err != nil: // it says nothing, and gets the body
+		case answer.Status >= 200:
+			return answer, nil
 		case answer.Status == 101:
 			if !x.r.Upgrade || !accepts(x.r, answer) {
 				return nil, errUpgrade
 			}
 			return answer, nil
-		case answer.Status >= 200:
-			return answer, nil
 		default:
 			if interim++; interim > maxInterim {
-				break
+				return nil, errInterim
 			}
-			if err := x.interim(c, answer); err != nil {
-				return nil, err
+			if answer.Status > 100 {
+				if err := x.interim(c, answer); err != nil {
+					return nil, err
+				}
+				continue
 			}
 		}
+		if waiting {
+			*p = x.pump(c)
+			waiting = false
+		}
 	}
-	return nil, errInterim
 }
 
 var errUpgrade = &h1.Error{Status: 502, Text: "101 that was not asked for or does not match the handshake"}
