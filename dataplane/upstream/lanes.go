@@ -1,9 +1,6 @@
 package upstream
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync"
 
 // Lanes is how many lanes there are. Requests of one lane tend to run on one processor, so what they touch stays in its cache:
 // with one stack of idle connections for all, its lock and its connections would travel between processors with every request.
@@ -13,25 +10,20 @@ const Lanes = 4
 type lanes [Lanes]lane
 
 type lane struct {
-	mu    sync.Mutex
-	free  []*Conn
-	count atomic.Int32 // of free, to be looked at without the lock
-	_     [92]byte     // no two of them in one cache line, nor in a pair of them
+	mu   sync.Mutex
+	free []*Conn
+	_    [96]byte // no two of them in one cache line, nor in a pair of them
 }
 
 // take gives a connection of a lane, or of another one when it has none; nil when there is none at all.
 func (l *lanes) take(at uint32) *Conn {
 	for i := range uint32(Lanes) {
 		lane := &l[(at+i)%Lanes]
-		if lane.count.Load() == 0 {
-			continue
-		}
 		lane.mu.Lock()
 		var c *Conn
 		if n := len(lane.free); n > 0 {
 			c, lane.free[n-1] = lane.free[n-1], nil
 			lane.free = lane.free[:n-1]
-			lane.count.Add(-1)
 		}
 		lane.mu.Unlock()
 		if c != nil {
@@ -50,7 +42,6 @@ func (l *lanes) keep(at uint32, c *Conn, refuse func() bool) bool {
 		return false
 	}
 	lane.free = append(lane.free, c)
-	lane.count.Add(1)
 	return true
 }
 
@@ -69,7 +60,6 @@ func (l *lanes) weed(stay func(*Conn) bool) (gone []*Conn) {
 		}
 		clear(lane.free[len(kept):])
 		lane.free = kept
-		lane.count.Store(int32(len(kept)))
 		lane.mu.Unlock()
 	}
 	return gone
