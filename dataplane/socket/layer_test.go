@@ -1,19 +1,16 @@
 package socket
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/secure/securetest"
 )
 
 // slices passes on in pieces of a few bytes what a client writes, each in a segment of its own.
@@ -33,18 +30,10 @@ func (s slices) Write(p []byte) (n int, err error) {
 
 // secured puts TLS between the two, and gives the client's side of it.
 func secured(t *testing.T, c *Conn, peer net.Conn) *tls.Conn {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := &tls.Config{Certificates: []tls.Certificate{securetest.NewAuthority(t).Issue(time.Hour, "layer.test")}}
 	var server *tls.Conn
 	c.Wrap(NewPool(16), func(nc net.Conn) net.Conn {
-		server = tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+		server = tls.Server(nc, config)
 		return server
 	})
 	client := tls.Client(peer, &tls.Config{InsecureSkipVerify: true})

@@ -2,16 +2,8 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ancora-fleet/ancora/dataplane/secure/securetest"
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
@@ -57,10 +50,11 @@ func startAgent(bin string) (*agent, error) {
 		return nil, err
 	}
 	a := &agent{dir: dir, ended: make(chan struct{})}
-	childapp, err := os.ReadFile(filepath.Join(bin, "childapp"))
+	childapp, err1 := os.ReadFile(filepath.Join(bin, "childapp"))
+	cert, key, err2 := securetest.SelfSigned(hostname)
 	// Of root's agent the application is nobody, which must be able to reach all of it.
-	if err := errors.Join(err, os.Chmod(dir, 0o755), os.Mkdir(dir+"/root", 0o755), os.WriteFile(dir+"/childapp", childapp, 0o755),
-		certificate(dir), os.WriteFile(dir+"/site.yaml", fmt.Appendf(nil, siteFile, dir), 0o644)); err != nil {
+	if err := errors.Join(err1, err2, os.Chmod(dir, 0o755), os.Mkdir(dir+"/root", 0o755), os.WriteFile(dir+"/childapp", childapp, 0o755),
+		os.WriteFile(dir+"/cert.pem", cert, 0o600), os.WriteFile(dir+"/key.pem", key, 0o600), os.WriteFile(dir+"/site.yaml", fmt.Appendf(nil, siteFile, dir), 0o644)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	a.cmd = exec.Command(filepath.Join(bin, "ancora-agent"), "serve", dir+"/site.yaml", "--data", dir+"/data",
@@ -165,31 +159,4 @@ func (a *agent) watch() (stop func() int64) {
 		<-done
 		return most
 	}
-}
-
-// certificate makes the one of the site.
-func certificate(dir string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hostname}, DNSNames: []string{hostname},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writePEM(dir+"/cert.pem", "CERTIFICATE", der), writePEM(dir+"/key.pem", "PRIVATE KEY", private))
-}
-
-func writePEM(file, kind string, der []byte) error {
-	var b bytes.Buffer
-	if err := pem.Encode(&b, &pem.Block{Type: kind, Bytes: der}); err != nil {
-		return err
-	}
-	return os.WriteFile(file, b.Bytes(), 0o600)
 }

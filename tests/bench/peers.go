@@ -1,19 +1,13 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
 	"strings"
-	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/secure/securetest"
 )
 
 // The peers at their best: two workers or threads as ancora has two processors, connections to the instance kept for ever
@@ -165,26 +159,11 @@ func firstLine(program string, args ...string) string {
 	return strings.TrimSpace(line)
 }
 
-// certificate makes an ECDSA certificate that all contenders serve.
+// certificate writes the one that all contenders serve.
 func (b *bench) certificate() error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hostname}, DNSNames: []string{hostname},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	_, err1 := b.write("cert.pem", string(certPEM))
-	_, err2 := b.write("key.pem", string(keyPEM))
-	_, err3 := b.write("both.pem", string(certPEM)+string(keyPEM))
-	return errors.Join(err1, err2, err3)
+	cert, key, err := securetest.SelfSigned(hostname)
+	_, err1 := b.write("cert.pem", string(cert))
+	_, err2 := b.write("key.pem", string(key))
+	_, err3 := b.write("both.pem", string(cert)+string(key))
+	return errors.Join(err, err1, err2, err3)
 }

@@ -1,4 +1,4 @@
-// Package securetest makes certificates for tests.
+// Package securetest makes certificates for tests, and for the programs that measure.
 package securetest
 
 import (
@@ -35,11 +35,7 @@ func NewAuthority(t testing.TB) *Authority {
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0), KeyUsage: x509.KeyUsageCertSign,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
+	cert, err := create(template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,30 +80,58 @@ func (a *Authority) sign(key crypto.Signer, life time.Duration, names []string) 
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	leaf, err := create(template, a.cert, key.Public(), a.key)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	leaf, err := x509.ParseCertificate(der)
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}
+}
+
+// SelfSigned makes a certificate for a name that nobody else has signed, with a key of ECDSA, as the PEM of both. It ends in a
+// day.
+func SelfSigned(name string) (cert, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		a.t.Fatal(err)
+		return nil, nil, err
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	leaf, err := create(template, template, private.Public(), private)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err = encodeKey(private)
+	return encode("CERTIFICATE", leaf.Raw), key, err
+}
+
+func create(template, parent *x509.Certificate, public crypto.PublicKey, by *ecdsa.PrivateKey) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, by)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
 }
 
 // Write writes a certificate and its key as dir/NAME.crt and dir/NAME.key.
 func Write(t testing.TB, dir, name string, c tls.Certificate) (cert, key string) {
-	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	private, err := encodeKey(c.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cert, key = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
-	for file, content := range map[string][]byte{key: encode("PRIVATE KEY", der), cert: encode("CERTIFICATE", c.Certificate[0])} {
+	for file, content := range map[string][]byte{key: private, cert: encode("CERTIFICATE", c.Certificate[0])} {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return cert, key
+}
+
+func encodeKey(key crypto.PrivateKey) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return encode("PRIVATE KEY", der), err
 }
 
 func encode(kind string, der []byte) []byte {
