@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,40 +45,36 @@ func serveFloor(upstream string) error {
 }
 
 type floor struct {
-	epoll, ln int
-	upstream  int
-	peers     []int // both ways, by descriptor; 0: none
-	buf       [64 << 10]byte
+	epoll    epoll
+	ln       int
+	upstream int
+	peers    []int // both ways, by descriptor; 0: none
+	buf      [64 << 10]byte
 }
 
 func (f *floor) listen(port int) (err error) {
-	if f.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+	if f.epoll, err = newEpoll(512); err != nil {
 		return err
 	}
 	if f.ln, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		return err
 	}
 	return errors.Join(unix.SetsockoptInt(f.ln, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1), unix.SetsockoptInt(f.ln, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
-		unix.Bind(f.ln, loopback(port)), unix.Listen(f.ln, 4096), f.watch(f.ln, unix.EPOLLIN))
+		unix.Bind(f.ln, loopback(port)), unix.Listen(f.ln, 4096), f.epoll.watch(f.ln, unix.EPOLLIN))
 }
 
 func loopback(port int) *unix.SockaddrInet4 {
 	return &unix.SockaddrInet4{Port: port, Addr: [4]byte(net.IPv4(127, 0, 0, 1).To4())}
 }
 
-func (f *floor) watch(fd int, events uint32) error {
-	return unix.EpollCtl(f.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
-}
-
 func (f *floor) loop() error {
 	runtime.LockOSThread()
-	var events [512]unix.EpollEvent
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(f.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), ^uintptr(0), 0, 0)
-		if errno != 0 && errno != unix.EINTR {
-			return errno
+		events, err := f.epoll.wait()
+		if err != nil {
+			return err
 		}
-		for _, e := range events[:max(int(n), 0)] {
+		for _, e := range events {
 			if fd := int(e.Fd); fd == f.ln {
 				f.accept()
 			} else if peer := f.peers[fd]; peer != 0 && !f.pass(fd, peer) {
@@ -100,7 +95,7 @@ func (f *floor) accept() {
 		peer, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err == nil {
 			err = errors.Join(unix.SetsockoptInt(peer, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1), unix.SetsockoptString(peer, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno"),
-				unix.Connect(peer, loopback(f.upstream)), f.watch(client, unix.EPOLLIN|unix.EPOLLET), f.watch(peer, unix.EPOLLIN|unix.EPOLLET))
+				unix.Connect(peer, loopback(f.upstream)), f.epoll.watch(client, unix.EPOLLIN|unix.EPOLLET), f.epoll.watch(peer, unix.EPOLLIN|unix.EPOLLET))
 		}
 		if err != nil { // the load misses it, and says so
 			_, _ = unix.Close(client), unix.Close(peer)
@@ -112,22 +107,10 @@ func (f *floor) accept() {
 
 // pass hands over what there is. A send may wait, which only long bodies make it do. It reports false at the end.
 func (f *floor) pass(from, to int) bool {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(from), uintptr(unsafe.Pointer(&f.buf[0])), uintptr(len(f.buf)), unix.MSG_DONTWAIT, 0, 0)
-		switch {
-		case errno == unix.EAGAIN:
-			return true
-		case errno != 0 || n == 0:
-			return false
-		}
-		sent, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(to), uintptr(unsafe.Pointer(&f.buf[0])), n, unix.MSG_NOSIGNAL, 0, 0)
-		if errno != 0 || sent < n {
-			return false
-		}
-		if int(n) < len(f.buf) {
-			return true
-		}
-	}
+	return receive(from, f.buf[:], func(b []byte) bool {
+		sent, errno := send(to, b, 0)
+		return errno == 0 && sent == len(b)
+	})
 }
 
 // startFloor starts it with the instance behind it that all have.

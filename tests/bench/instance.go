@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +25,7 @@ type peer struct {
 }
 
 type server struct {
-	epoll   int
+	epoll   epoll
 	listen  map[int]bool
 	peers   map[int]*peer
 	buf     [64 << 10]byte
@@ -40,7 +39,7 @@ func serveInstance() error {
 		"/1k": answer("/1k"), "/100k": answer("/100k"), "/post": answer("/post"),
 	}}
 	var err error
-	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+	if s.epoll, err = newEpoll(256); err != nil {
 		return err
 	}
 	where, err := s.bind()
@@ -93,17 +92,16 @@ func (s *server) watch(fd int, events uint32) error {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return err
 	}
-	return unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+	return s.epoll.watch(fd, events)
 }
 
 func (s *server) loop() error {
-	var events [256]unix.EpollEvent
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(s.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), ^uintptr(0), 0, 0)
-		if errno != 0 && errno != unix.EINTR {
-			return errno
+		events, err := s.epoll.wait()
+		if err != nil {
+			return err
 		}
-		for _, e := range events[:max(int(n), 0)] {
+		for _, e := range events {
 			if fd := int(e.Fd); s.listen[fd] {
 				s.accept(fd)
 			} else if p := s.peers[fd]; p != nil && !s.serve(fd, p) {
@@ -131,24 +129,7 @@ func (s *server) accept(ln int) {
 
 // serve reports false when the connection is over.
 func (s *server) serve(fd int, p *peer) bool {
-	if !s.send(fd, p) {
-		return false
-	}
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&s.buf[0])), uintptr(len(s.buf)), unix.MSG_DONTWAIT, 0, 0)
-		switch {
-		case errno == unix.EAGAIN:
-			return true
-		case errno != 0 || n == 0:
-			return false
-		}
-		if !s.feed(fd, p, s.buf[:n]) {
-			return false
-		}
-		if int(n) < len(s.buf) {
-			return true
-		}
-	}
+	return s.send(fd, p) && receive(fd, s.buf[:], func(in []byte) bool { return s.feed(fd, p, in) })
 }
 
 var headEnd, lengthName, lengthLower = []byte("\r\n\r\n"), []byte("\r\nContent-Length: "), []byte("\r\ncontent-length: ")
@@ -230,7 +211,7 @@ func bodyLength(head []byte) int {
 
 func (s *server) send(fd int, p *peer) bool {
 	for len(p.out) > 0 {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p.out[0])), uintptr(len(p.out)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		n, errno := send(fd, p.out, unix.MSG_DONTWAIT)
 		if errno == unix.EAGAIN {
 			return true
 		}

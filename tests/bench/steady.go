@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,7 +62,7 @@ func pace(address, path string, conns, rate int, length time.Duration) (steadyRe
 }
 
 type pacer struct {
-	epoll    int
+	epoll    epoll
 	interval time.Duration
 	request  []byte
 	size     int // of the body of an answer
@@ -85,7 +84,7 @@ type paced struct {
 
 func (p *pacer) dial(address string, n int) error {
 	var err error
-	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+	if p.epoll, err = newEpoll(256); err != nil {
 		return err
 	}
 	for range n {
@@ -105,7 +104,7 @@ func (p *pacer) dial(address string, n int) error {
 		if err := unix.SetNonblock(c.fd, true); err != nil {
 			return err
 		}
-		if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)}); err != nil {
+		if err := p.epoll.watch(c.fd, unix.EPOLLIN); err != nil {
 			return err
 		}
 		p.conns[c.fd] = c
@@ -118,14 +117,13 @@ func (p *pacer) close() {
 	for fd := range p.conns {
 		_ = unix.Close(fd)
 	}
-	_ = unix.Close(p.epoll)
+	_ = unix.Close(p.epoll.fd)
 }
 
 func (p *pacer) run(length time.Duration) error {
 	begin := time.Now()
 	next, end := begin, begin.Add(length)
 	patience := end.Add(5 * time.Second)
-	var events [256]unix.EpollEvent
 	for {
 		now := time.Now()
 		for !next.After(now) && next.Before(end) {
@@ -139,15 +137,15 @@ func (p *pacer) run(length time.Duration) error {
 			p.errors += len(p.conns) - len(p.free) + len(p.due)
 			break
 		}
-		wait := unix.NsecToTimespec(int64(max(time.Until(next), 0)))
+		wait := max(time.Until(next), 0)
 		if !next.Before(end) {
-			wait = unix.NsecToTimespec(int64(10 * time.Millisecond))
+			wait = 10 * time.Millisecond
 		}
-		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&wait)), 0, 0)
-		if errno != 0 && errno != unix.EINTR {
-			return errno
+		events, err := p.epoll.waitFor(wait)
+		if err != nil {
+			return err
 		}
-		for _, e := range events[:max(int(n), 0)] {
+		for _, e := range events {
 			p.receive(p.conns[int(e.Fd)])
 		}
 	}
