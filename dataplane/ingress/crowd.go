@@ -168,11 +168,12 @@ type handed struct {
 	c    *conn
 	idle atomic.Int64 // since when it has no request, in nanoseconds of Unix time; 0: it has one
 	once sync.Once
+	flow *flow
 }
 
 // handOver makes c what net/http gets.
 func (c *conn) handOver() *handed {
-	h := &handed{Conn: c.sock, c: c}
+	h := &handed{Conn: c.sock, c: c, flow: newFlow()}
 	c.handed = true
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
@@ -200,8 +201,21 @@ func (h *handed) RemoteAddr() net.Addr {
 	return h.Conn.RemoteAddr()
 }
 
+// Read implements net.Conn. A client that sends nothing but work is let wait, and cut if it goes on.
+func (h *handed) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if flood := h.flow.received(p[:n]); flood != nil {
+		if flood == errFlood {
+			h.c.l.complain("a client is cut: most of what it sends over HTTP/2 brings nothing", "client", h.c.client)
+		}
+		return 0, flood // who needs no more than n bytes would not look at the error
+	}
+	return n, err
+}
+
 // Write implements net.Conn, so that the sweep sees one that waits.
 func (h *handed) Write(p []byte) (int, error) {
+	h.flow.sent(p)
 	h.c.writes.Add(1)
 	defer h.c.writes.Add(1)
 	return h.Conn.Write(p)
@@ -210,6 +224,7 @@ func (h *handed) Write(p []byte) (int, error) {
 // Close implements net.Conn.
 func (h *handed) Close() error {
 	h.once.Do(func() {
+		close(h.flow.closed)
 		l := h.c.l
 		l.mu.Lock()
 		defer l.mu.Unlock()

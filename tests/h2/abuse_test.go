@@ -13,13 +13,10 @@ import (
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
-const (
-	attack  = 2 * time.Second // how long one goes on that need not be closed
-	streams = 128             // that a connection may have at once
-)
+const streams = 128 // that a connection may have at once
 
 // TestFloods: one connection does nothing but what costs us more than it costs the client. Meanwhile everybody else is
-// served; it gets no more of us than a connection may have, or is closed; and nothing of it is left behind.
+// served; it gets no more of us than a connection may have until it is closed; and nothing of it is left behind.
 func TestFloods(t *testing.T) {
 	for _, flood := range lab.Floods() {
 		t.Run(flood.Name, func(t *testing.T) {
@@ -27,34 +24,31 @@ func TestFloods(t *testing.T) {
 			canary(t, address)
 			before := usage()
 			c, piece := dial(t, address), flood.Pieces("http", "shop.example", "/a")
-			length := attack
-			if flood.Closed {
-				length = 2 * patience
-			}
-			c.SetDeadline(time.Now().Add(2 * length))
+			c.SetDeadline(time.Now().Add(2 * patience))
 			ended := make(chan error, 1)
 			go func() {
-				for end := time.Now().Add(length); time.Now().Before(end); {
+				for {
 					if _, err := c.Write(piece()); err != nil {
 						ended <- err
 						return
 					}
 				}
-				ended <- nil
 			}()
 			var most used
 			var err error
+			looks := time.NewTicker(100 * time.Millisecond)
+			defer looks.Stop()
 			for attacking := true; attacking; {
-				canary(t, address)
-				most = most.or(usage())
 				select {
 				case err = <-ended:
 					attacking = false
-				default:
+				case <-looks.C:
+					canary(t, address)
+					most = most.or(usage())
 				}
 			}
 			t.Logf("the attacker's end: %v; at most %d goroutines, %d KiB", err, most.goroutines, most.heap>>10)
-			if flood.Closed && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("the connection of the attacker goes on")
 			}
 			if most.goroutines > before.goroutines+2*streams || most.heap > before.heap+64<<20 {
@@ -64,6 +58,44 @@ func TestFloods(t *testing.T) {
 			back(t, before)
 			canary(t, address)
 		})
+	}
+}
+
+// TestEager: a client that opens its windows with every answer, and gives every request a priority, is nobody who floods.
+func TestEager(t *testing.T) {
+	const requests, atOnce = 5000, 50
+	b := newBackend(t)
+	b.says("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("a", 100))
+	address, _ := proxy(t, b)
+	c := dial(t, address)
+	c.SetDeadline(time.Now().Add(6 * patience))
+	for first := uint32(1); first < 2*requests; first += 2 * atOnce {
+		for i := range uint32(atOnce) {
+			c.headers(first+2*i, fields(get), true)
+			c.WritePriority(first+2*i, http2.PriorityParam{Weight: 1})
+		}
+		for whole := 0; whole < atOnce; {
+			frame, err := c.ReadFrame()
+			if err != nil {
+				t.Fatalf("after %d requests: %v", first/2, err)
+			}
+			switch f := frame.(type) {
+			case *http2.DataFrame:
+				if n := uint32(len(f.Data())); n > 0 {
+					c.WriteWindowUpdate(0, n)
+					c.WriteWindowUpdate(f.StreamID, n)
+				}
+				if f.StreamEnded() {
+					whole++
+				}
+			case *http2.SettingsFrame:
+				if !f.IsAck() {
+					c.WriteSettingsAck()
+				}
+			case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+				t.Fatalf("after %d requests: %v", first/2, f)
+			}
+		}
 	}
 }
 

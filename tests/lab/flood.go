@@ -8,22 +8,22 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// Flood is what one connection over HTTP/2 sends again and again: it costs the server more than it costs the client.
+// Flood is what one connection over HTTP/2 sends again and again: it costs the server more than it costs the client, and the
+// server must close the connection.
 type Flood struct {
-	Name   string
-	Closed bool // the server must close the connection
-	piece  func(s *floodState) []byte
+	Name  string
+	piece func(s *floodState) []byte
 }
 
 // Floods are the ones there are.
 func Floods() []Flood {
 	return []Flood{
-		{"rapid reset", false, resets},
-		{"CONTINUATION without an end", true, continuations},
-		{"PING, answers not read", true, pings},
-		{"SETTINGS, answers not read", false, settings},
-		{"empty DATA", false, emptyData},
-		{"WINDOW_UPDATE", false, windows},
+		{"rapid reset", resets},
+		{"CONTINUATION without an end", continuations},
+		{"PING, answers not read", pings},
+		{"SETTINGS, answers not read", settings},
+		{"empty DATA", emptyData},
+		{"WINDOW_UPDATE", windows},
 	}
 }
 
