@@ -141,12 +141,10 @@ func appendBody(dst []byte, r *Request) (head []byte, inline bool) {
 	if r.Body == nil {
 		return dst, true
 	}
-	b, ok := r.Body.(interface{ Buffered() int })
-	n := int(min(r.ContentLength, most+1))
-	if !ok || n <= 0 || n > most || r.Upgrade || r.Expect100 || b.Buffered() < n {
+	if r.Upgrade || r.Owed() || r.ContentLength > most {
 		return dst, false
 	}
-	end := len(dst) + n
+	end := len(dst) + int(r.ContentLength)
 	for len(dst) < end {
 		if cap(dst) < end {
 			dst = append(make([]byte, 0, end), dst...)

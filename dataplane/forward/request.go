@@ -34,7 +34,7 @@ type Request struct {
 
 	// Body is nil when there is none. For a checked WebSocket upgrade it is the client's raw bytes, to be read only
 	// after Head(101). A Body that is an io.Closer can be closed at any time from another goroutine: a Read that waits
-	// for the client then returns.
+	// for the client then returns. One with Buffered() int tells how many bytes a Read gives without waiting.
 	Body io.Reader
 
 	// Trailers names the trailer fields that may follow the body, and has their values when it has been read to its end. Nil:
@@ -64,6 +64,20 @@ type Request struct {
 	Context context.Context
 	// Ending ends when the connection should come to its end: a WebSocket is told so. Nil: never.
 	Ending context.Context
+}
+
+// Owed reports whether the client may still have to send bytes of the body: those that have not come with the head, all of
+// one that waits for 100 Continue, and any of which only the end tells the length. A body that does not tell how much has
+// come is owed. To be asked before it is read.
+func (r *Request) Owed() bool {
+	if r.Body == nil || r.Upgrade {
+		return false
+	}
+	if r.ContentLength < 0 || r.Expect100 {
+		return true
+	}
+	b, ok := r.Body.(interface{ Buffered() int })
+	return !ok || int64(b.Buffered()) < r.ContentLength
 }
 
 // ResponseWriter takes one answer.

@@ -128,7 +128,9 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	out.finish()
 }
 
-// h2Body is a body that can be closed while it is read: net/http's own is not made for that.
+// h2Body is a body that can be closed while it is read: net/http's own is not made for that. It does not tell what has come,
+// as net/http keeps that to itself; so it counts as owed (forward.Request.Owed), also when all of it is there already. Where
+// the head was the end of the stream there is none.
 type h2Body struct {
 	io.Reader
 	control *http.ResponseController
