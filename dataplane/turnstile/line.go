@@ -6,8 +6,8 @@ import (
 )
 
 // wait stands in line.
-func (t *Turnstile) wait(ctx context.Context) error {
-	w, err := t.join()
+func (t *Turnstile) wait(ctx context.Context, owing bool) error {
+	w, err := t.join(owing)
 	if w == nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (t *Turnstile) wait(ctx context.Context) error {
 }
 
 // join takes a place, or stands at the end of the line: then the waiter is not nil.
-func (t *Turnstile) join() (*waiter, error) {
+func (t *Turnstile) join(owing bool) (*waiter, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -42,7 +42,7 @@ func (t *Turnstile) join() (*waiter, error) {
 			if t.word.CompareAndSwap(word, word+one) {
 				return nil, nil
 			}
-		case t.line.Len() >= t.limits.Line:
+		case t.line.Len() >= t.room(owing):
 			t.full.Add(1)
 			return nil, ErrFull
 		case word&mark != 0 || t.word.CompareAndSwap(word, word|mark):
@@ -54,6 +54,14 @@ func (t *Turnstile) join() (*waiter, error) {
 			return w, nil
 		}
 	}
+}
+
+// room is how many may stand in line before one more is refused; the lock is held.
+func (t *Turnstile) room(owing bool) int {
+	if owing {
+		return (t.limits.Line + 1) / 2
+	}
+	return t.limits.Line
 }
 
 // arm lets the patience of a waiter begin; the lock is held.

@@ -17,14 +17,15 @@ import (
 type Limits struct {
 	// Places is how many requests may be through at once, at least 1.
 	Places int
-	// Line is how many further ones may wait for a place; 0 is none.
+	// Line is how many further ones may wait for a place; 0 is none. EnterOwing joins them only while they are fewer
+	// than half of that, rounded up.
 	Line int
 	// Patience is how long each of them may wait.
 	Patience time.Duration
 }
 
 var (
-	// ErrFull says that the line is full.
+	// ErrFull says that the line is full, or half full where EnterOwing asked.
 	ErrFull = errors.New("turnstile: too many requests wait already")
 	// ErrLate says that no place became free in time.
 	ErrLate = errors.New("turnstile: no place within the time limit")
@@ -81,13 +82,31 @@ func (t *Turnstile) Set(limits Limits) {
 // Enter takes a place, which Leave gives back. It waits in line until there is one, or ctx ends; its error is ErrFull,
 // ErrLate, ErrClosed, the cause of ctx, or what Started was told.
 func (t *Turnstile) Enter(ctx context.Context) error {
+	if t.pass() {
+		return nil
+	}
+	return t.wait(ctx, false)
+}
+
+// EnterOwing is Enter for a request whose client still owes bytes of it. A free place is as good for it as for others, but
+// it joins the line only while fewer than half of Line, rounded up, stand there; otherwise it gets ErrFull. To owe costs a
+// client nothing, so thousands can begin at once: they leave the other half to whoever owes nothing.
+func (t *Turnstile) EnterOwing(ctx context.Context) error {
+	if t.pass() {
+		return nil
+	}
+	return t.wait(ctx, true)
+}
+
+// pass takes a place if one is free and nobody stands in line.
+func (t *Turnstile) pass() bool {
 	for {
 		w := t.word.Load()
 		if w&mark != 0 || w/one >= t.places.Load() {
-			return t.wait(ctx)
+			return false
 		}
 		if t.word.CompareAndSwap(w, w+one) {
-			return nil
+			return true
 		}
 	}
 }

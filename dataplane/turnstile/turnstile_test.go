@@ -73,10 +73,14 @@ var errNoStart = errors.New("no start")
 
 func (s *stage) do(words []string) {
 	switch who := words[len(words)-1]; words[0] {
-	case "enter":
+	case "enter", "owe":
 		ctx, cancel := context.WithCancelCause(s.t.Context())
 		s.gone[who] = cancel
-		go func() { s.tell(who, s.turnstile.Enter(ctx)) }()
+		enter := s.turnstile.Enter
+		if words[0] == "owe" {
+			enter = s.turnstile.EnterOwing
+		}
+		go func() { s.tell(who, enter(ctx)) }()
 	case "leave":
 		s.turnstile.Leave()
 	case "yield":
