@@ -33,7 +33,7 @@ func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
 		return
 	}
 	a := d.app
-	if err := a.turnstile.Enter(r.Context); err != nil {
+	if err := a.enter(r); err != nil {
 		d.refuse(r, w, err)
 		return
 	}

@@ -13,6 +13,14 @@ func (d *running) options() forward.Options {
 	return forward.Options{Generic: d.spec.Generic, RequestTimeout: d.spec.RequestTimeout, BodyLimit: d.spec.BodyLimit}
 }
 
+// enter takes a place, or stands in line for one.
+func (a *App) enter(r *forward.Request) error {
+	if r.Owed() {
+		return a.turnstile.EnterOwing(r.Context)
+	}
+	return a.turnstile.Enter(r.Context)
+}
+
 // claim takes an instance for a request that has a place already. The door may be replaced while it waits; it keeps its
 // place then and waits at the next one, which is returned.
 func (d *running) claim(ctx context.Context) (*running, supervise.Claim, error) {

@@ -127,3 +127,48 @@ func TestServeSwapKeepsTheBound(t *testing.T) {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }
+
+// Who owes a body may fill half of the queue. Behind it everybody else finds room, those with a whole body too.
+func TestServeOwingHasHalfTheQueue(t *testing.T) {
+	s := serveSite(t, "limits: {concurrency: 1, queue: 4, queueTimeout: 1h}\n")
+	const upload = "POST /upload HTTP/1.1\r\nContent-Length: 10"
+	waiting := func(n int) {
+		t.Helper()
+		lab.Eventually(t, func() string {
+			_, counts := adminGet(t, s.dir+"/data", "/metrics")
+			if want := fmt.Sprintf("ancora_queue_length{application=\"/\",site=\"shop\"} %d\n", n); !strings.Contains(counts, want) {
+				return "no " + want + "in\n" + counts
+			}
+			return ""
+		})
+	}
+	first := busy(t, s.address)
+	owing := []*visitor{visit(t, s.address, upload, ""), visit(t, s.address, upload, "12345")}
+	waiting(2)
+	for _, c := range []struct{ head, body string }{
+		{upload, "12345"},
+		{upload + "\r\nExpect: 100-continue", ""},
+		{"POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked", "5\r\n12345\r\n"},
+	} {
+		if a := visit(t, s.address, c.head, c.body).response(t); a.Status != 503 || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %v %s", c.head, a.Status, a.Header, a.Body)
+		}
+	}
+	whole := []*visitor{visit(t, s.address, upload, "1234567890"), visit(t, s.address, "GET /pid HTTP/1.1", "")}
+	waiting(4)
+	if a := lab.Get(t, s.address, "/pid"); a.Status != 503 {
+		t.Errorf("the queue is full: %d %s", a.Status, a.Body)
+	}
+	first.Close()
+	for _, v := range whole { // though those before them owe still
+		if a := v.response(t); a.Status != 200 {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+	for i, rest := range []string{"1234567890", "67890"} {
+		_, _ = io.WriteString(owing[i], rest)
+		if a := owing[i].response(t); a.Status != 200 || a.Body != "10 <nil>\n" {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+}
