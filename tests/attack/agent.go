@@ -103,14 +103,7 @@ func (a *agent) stop() {
 }
 
 // pids are those of the keeper and its worker, without the application.
-func (a *agent) pids() (pids []int) {
-	for _, pid := range append(lab.Children(a.cmd.Process.Pid), a.cmd.Process.Pid) {
-		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && filepath.Base(exe) == "ancora-agent" {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
+func (a *agent) pids() []int { return lab.Family(a.cmd.Process.Pid) }
 
 // used is the CPU time that the agent has used so far, by the scheduler's own count: that of /proc/PID/stat is too coarse to tell
 // what is idle.
@@ -129,14 +122,8 @@ func (a *agent) used() (total time.Duration) {
 }
 
 // memory is what the agent has resident, in bytes.
-func (a *agent) memory() (total int64) {
-	for _, pid := range a.pids() {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-		if fields := strings.Fields(string(text)); len(fields) > 1 {
-			pages, _ := strconv.ParseInt(fields[1], 10, 64)
-			total += pages * int64(os.Getpagesize())
-		}
-	}
+func (a *agent) memory() int64 {
+	total, _ := lab.Resident(a.pids()...) // without a worker that has just ended
 	return total
 }
 

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 const (
@@ -48,7 +50,7 @@ func gate(o *options) error {
 	}
 	var each []float64
 	for range gateRuns {
-		calls, err := count(filepath.Join(b.dir, "calls"), family(c.cmd.Process.Pid), func() error { return clients.times(gateRequests) })
+		calls, err := count(filepath.Join(b.dir, "calls"), lab.Family(c.cmd.Process.Pid), func() error { return clients.times(gateRequests) })
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 // playIdle opens many connections, makes one request on each, waits, and divides what the processes have grown by.
@@ -14,8 +16,8 @@ func (b *bench) playIdle(w *workload, able []*contender) error {
 		wait = 5 * time.Second
 	}
 	for _, c := range able {
-		pids := family(c.cmd.Process.Pid)
-		before, err := resident(pids...)
+		pids := lab.Family(c.cmd.Process.Pid)
+		before, err := lab.Resident(pids...)
 		if err != nil {
 			return err
 		}
@@ -23,7 +25,7 @@ func (b *bench) playIdle(w *workload, able []*contender) error {
 		if err == nil {
 			time.Sleep(wait)
 			var after int64
-			if after, err = resident(pids...); err == nil {
+			if after, err = lab.Resident(pids...); err == nil {
 				fmt.Printf("%-14s %-8s %5.1f KB resident for each of %d idle connections after %v\n", w.name, c.name, float64(after-before)/1024/float64(w.conns), w.conns, wait)
 			}
 		}

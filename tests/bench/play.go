@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 // play runs one workload on every contender that can do it and prints a line for each.
@@ -120,7 +122,7 @@ func (b *bench) behind(w *workload, c *contender) *running {
 }
 
 func (b *bench) measure(w *workload, c *contender) (*sample, error) {
-	pids, instance := family(c.cmd.Process.Pid), b.behind(w, c).pid
+	pids, instance := lab.Family(c.cmd.Process.Pid), b.behind(w, c).pid
 	before, err1 := used(pids...)
 	instanceBefore, err2 := used(instance)
 	if err := errors.Join(err1, err2); err != nil {

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 const (
@@ -218,12 +220,12 @@ func (m *measuring) worker() error {
 	if err := ask(fresh, address); err != nil {
 		return err
 	}
-	worker, err := workerOf(p.cmd.Process.Pid)
-	if err != nil {
-		return err
+	agent := lab.Family(p.cmd.Process.Pid)
+	if len(agent) < 2 {
+		return errors.New("the keeper has no worker")
 	}
 	begin := time.Now()
-	if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(agent[1], syscall.SIGKILL); err != nil {
 		return err
 	}
 	for ask(fresh, address) != nil && time.Since(begin) < patience {
@@ -252,28 +254,6 @@ func ask(client *http.Client, address string) error {
 		return fmt.Errorf("status %d", response.StatusCode)
 	}
 	return nil
-}
-
-// workerOf is the keeper's child that is the same program with the same arguments.
-func workerOf(keeper int) (int, error) {
-	own, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", keeper))
-	if err != nil {
-		return 0, err
-	}
-	children, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range children {
-		stat, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		pid := strings.Split(file, "/")[2]
-		line, err := os.ReadFile("/proc/" + pid + "/cmdline")
-		if err == nil && fields[1] == strconv.Itoa(keeper) && string(line) == string(own) {
-			return strconv.Atoi(pid)
-		}
-	}
-	return 0, errors.New("the keeper has no worker")
 }
 
 // memory reads a line of a process's status, in MB.
