@@ -1,25 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/secure/securetest"
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
-const (
-	hostname = "attack.example"
-	patience = 30 * time.Second
-)
+const hostname = "attack.example"
 
 const siteFile = `
 apiVersion: ancora/v1
@@ -35,9 +29,8 @@ applications:
 
 // agent is the real one with a site on it.
 type agent struct {
+	*lab.Process
 	dir, plain, tls string
-	cmd             *exec.Cmd
-	ended           chan struct{}
 }
 
 func startAgent(bin string) (*agent, error) {
@@ -49,7 +42,6 @@ func startAgent(bin string) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{dir: dir, ended: make(chan struct{})}
 	childapp, err1 := os.ReadFile(filepath.Join(bin, "childapp"))
 	cert, key, err2 := securetest.SelfSigned(hostname)
 	// Of root's agent the application is nobody, which must be able to reach all of it.
@@ -57,53 +49,26 @@ func startAgent(bin string) (*agent, error) {
 		os.WriteFile(dir+"/cert.pem", cert, 0o600), os.WriteFile(dir+"/key.pem", key, 0o600), os.WriteFile(dir+"/site.yaml", fmt.Appendf(nil, siteFile, dir), 0o644)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	a.cmd = exec.Command(filepath.Join(bin, "ancora-agent"), "serve", dir+"/site.yaml", "--data", dir+"/data",
+	process, err := lab.Launch(os.Stderr, filepath.Join(bin, "ancora-agent"), "serve", dir+"/site.yaml", "--data", dir+"/data",
 		"--listen", "http=127.0.0.1:0", "--listen", "https=127.0.0.1:0", "--log-level", "error")
-	a.cmd.Stderr = os.Stderr
-	out, err := a.cmd.StdoutPipe()
-	if err == nil {
-		err = a.cmd.Start()
-	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	ready := make(chan string, 1)
-	go func() {
-		for s := bufio.NewScanner(out); s.Scan(); {
-			if rest, ok := strings.CutPrefix(s.Text(), "ready "); ok {
-				ready <- rest
-			}
-		}
-		_ = a.cmd.Wait() // it was told to end, or has said why on standard error
-		close(a.ended)
-	}()
-	select {
-	case line := <-ready: // the addresses stand in the order of the listeners' names
-		_, list, _ := strings.Cut(line, "address=")
-		list, _, _ = strings.Cut(list, " ")
-		a.plain, a.tls, _ = strings.Cut(list, ",")
-		return a, nil
-	case <-a.ended:
-		err = errors.New("the agent ended at once")
-	case <-time.After(patience):
-		err = errors.New("the agent is not ready")
+	ready, err := process.Ready()
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	a.stop()
-	return nil, err
+	plain, tls, _ := strings.Cut(ready["address"], ",") // in the order of the listeners' names
+	return &agent{process, dir, plain, tls}, nil
 }
 
 func (a *agent) stop() {
-	_ = a.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-a.ended:
-	case <-time.After(patience):
-		_ = a.cmd.Process.Kill()
-	}
+	a.Stop()
 	_ = os.RemoveAll(a.dir)
 }
 
 // pids are those of the keeper and its worker, without the application.
-func (a *agent) pids() []int { return lab.Family(a.cmd.Process.Pid) }
+func (a *agent) pids() []int { return lab.Family(a.Pid()) }
 
 // used is the CPU time that the agent has used so far, by the scheduler's own count: that of /proc/PID/stat is too coarse to tell
 // what is idle.

@@ -63,7 +63,7 @@ func assault(name, address string, length time.Duration, pinned bool) (said stri
 	}
 	select {
 	case err = <-ended:
-	case <-time.After(length + patience):
+	case <-time.After(length + lab.Deadline):
 		_ = cmd.Process.Kill()
 		err = errors.New("the attacker does not end")
 	}

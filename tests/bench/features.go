@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 // features is an agent with everything that can be switched on, each for a listener or a site of its own, so that the same
@@ -82,7 +84,7 @@ func (b *bench) startFeatures() (*features, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer controller.end()
+	defer controller.Stop()
 	operator := []string{"ANCORA_CONTEXT=" + filepath.Join(data, "admin.yaml")}
 	token, err := output(0, operator, filepath.Join(b.bin, "ancora"), "token", "create", "--host", "bench", "-o", "token")
 	if err != nil {
@@ -105,7 +107,7 @@ func (b *bench) startFeatures() (*features, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.addresses = pairs(f.ready["address"], ",")
+	f.addresses = lab.Pairs(f.ready["address"], ",")
 	if file, err = b.write("features.yaml", b.featureSites()); err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func gate(o *options) error {
 	}
 	var each []float64
 	for range gateRuns {
-		calls, err := count(filepath.Join(b.dir, "calls"), lab.Family(c.cmd.Process.Pid), func() error { return clients.times(gateRequests) })
+		calls, err := count(filepath.Join(b.dir, "calls"), lab.Family(c.Pid()), func() error { return clients.times(gateRequests) })
 		if err != nil {
 			return err
 		}

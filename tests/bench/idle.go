@@ -16,7 +16,7 @@ func (b *bench) playIdle(w *workload, able []*contender) error {
 		wait = 5 * time.Second
 	}
 	for _, c := range able {
-		pids := lab.Family(c.cmd.Process.Pid)
+		pids := lab.Family(c.Pid())
 		before, err := lab.Resident(pids...)
 		if err != nil {
 			return err

@@ -122,7 +122,7 @@ func (b *bench) behind(w *workload, c *contender) *running {
 }
 
 func (b *bench) measure(w *workload, c *contender) (*sample, error) {
-	pids, instance := lab.Family(c.cmd.Process.Pid), b.behind(w, c).pid
+	pids, instance := lab.Family(c.Pid()), b.behind(w, c).pid
 	before, err1 := used(pids...)
 	instanceBefore, err2 := used(instance)
 	if err := errors.Join(err1, err2); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -16,15 +15,16 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 // patience is how long a program may take to start, to answer or to end.
-const patience = 30 * time.Second
+const patience = lab.Deadline
 
 // program is one that runs until it is stopped.
 type program struct {
-	cmd   *exec.Cmd
-	ended chan struct{}
+	*lab.Process
 	ready map[string]string // what our own say in their ready line
 }
 
@@ -61,94 +61,49 @@ func newPrograms() (*programs, error) {
 func (p *programs) stop() {
 	p.mu.Lock() // for ever
 	for _, one := range p.all {
-		_ = one.cmd.Process.Signal(syscall.SIGTERM)
+		one.Terminate()
 	}
 	for _, one := range p.all {
-		one.wait()
+		one.Wait()
 	}
 	_ = os.RemoveAll(p.dir)
 }
 
-// end asks a program to end, and waits.
-func (p *program) end() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	p.wait()
-}
-
-func (p *program) wait() {
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		_ = p.cmd.Process.Kill()
-	}
-}
-
-// start starts a program and hands its standard output over.
-func (p *programs) start(path string, args []string, read func(io.Reader), stderr io.Writer) (*program, error) {
-	one := &program{cmd: exec.Command(path, args...), ended: make(chan struct{})}
-	one.cmd.Stderr = stderr
-	out, err := one.cmd.StdoutPipe()
+// start starts a program that stop will end.
+func (p *programs) start(complaints io.Writer, path string, args ...string) (*program, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	process, err := lab.Launch(complaints, path, args...)
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := one.cmd.Start(); err != nil {
-		return nil, err
-	}
+	one := &program{Process: process}
 	p.all = append(p.all, one)
-	go func() {
-		read(out)
-		_ = one.cmd.Wait() // it was told to end, or has said why on standard error
-		close(one.ended)
-	}()
 	return one, nil
 }
 
 // startOurs starts a program of the project and waits for its ready line.
 func (p *programs) startOurs(path string, args ...string) (*program, error) {
-	ready := make(chan map[string]string, 1)
-	one, err := p.start(path, args, func(out io.Reader) {
-		for s := bufio.NewScanner(out); s.Scan(); {
-			if rest, ok := strings.CutPrefix(s.Text(), "ready "); ok {
-				ready <- pairs(rest, " ")
-			}
-		}
-	}, os.Stderr)
+	one, err := p.start(os.Stderr, path, args...)
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case one.ready = <-ready:
-		return one, nil
-	case <-one.ended:
-		return nil, fmt.Errorf("%s ended at once", filepath.Base(path))
-	case <-time.After(patience):
-		one.end()
-		return nil, fmt.Errorf("%s is not ready", filepath.Base(path))
+	if one.ready, err = one.Ready(); err != nil {
+		return nil, err
 	}
-}
-
-// pairs reads NAME=VALUE, separated by something; a value may hold another =.
-func pairs(text, separator string) map[string]string {
-	all := map[string]string{}
-	for field := range strings.SplitSeq(text, separator) {
-		name, value, _ := strings.Cut(field, "=")
-		all[name] = value
-	}
-	return all
+	return one, nil
 }
 
 // startPeer starts a peer in the foreground and waits until it accepts connections.
 func (p *programs) startPeer(name, address string, args ...string) (*program, error) {
 	var complaints bytes.Buffer
-	one, err := p.start(name, args, func(out io.Reader) { _, _ = io.Copy(io.Discard, out) }, &complaints)
+	one, err := p.start(&complaints, name, args...)
 	if err != nil {
 		return nil, err
 	}
 	for begin := time.Now(); time.Since(begin) < patience; {
 		select {
-		case <-one.ended:
+		case <-one.Ended():
 			return nil, fmt.Errorf("it ended: %s", complaints.String())
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -157,7 +112,7 @@ func (p *programs) startPeer(name, address string, args ...string) (*program, er
 			return one, nil
 		}
 	}
-	one.end()
+	one.Stop()
 	return nil, errors.New("it does not listen")
 }
 

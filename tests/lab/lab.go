@@ -1,5 +1,6 @@
 // Package lab runs the real programs for scenarios: a controller, agents, the command line, applications. Everything it
-// starts is ended, and everything it writes removed, with the test.
+// starts is ended, and everything it writes removed, with the test. Programs that are no tests launch them, and stop them
+// themselves.
 package lab
 
 import (

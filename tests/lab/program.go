@@ -65,12 +65,7 @@ func (p *Program) Line(t testing.TB, prefix string) string {
 // Ready waits for the ready line and gives its values.
 func (p *Program) Ready(t testing.TB) map[string]string {
 	t.Helper()
-	values := map[string]string{}
-	for field := range strings.FieldsSeq(p.Line(t, "ready ")) {
-		name, value, _ := strings.Cut(field, "=")
-		values[name] = value
-	}
-	return values
+	return Pairs(p.Line(t, "ready "), " ")
 }
 
 // Out and Log give what was written to standard output and standard error until now.
