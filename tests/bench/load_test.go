@@ -40,9 +40,8 @@ func reply(status string, announced, sent int) string {
 	return fmt.Sprintf("HTTP/1.1 %s\r\nServer: test\r\nContent-Length: %d\r\n\r\n%s", status, announced, strings.Repeat("x", sent))
 }
 
-// liar serves HTTP/1.1 and gives every hundredth answer wrongly, once it has given many right ones. What is shorter than
-// its head says ends the connection.
-func liar(t *testing.T, wrong string) *contender {
+// serve gives each connection to its own call of to, and waits for all of them at the end.
+func serve(t *testing.T, to func(net.Conn)) (address string) {
 	t.Helper()
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -53,8 +52,6 @@ func liar(t *testing.T, wrong string) *contender {
 		ln.Close()
 		served.Wait()
 	})
-	right := reply("200 OK", 1024, 1024)
-	var count atomic.Int64
 	served.Go(func() {
 		for {
 			nc, err := ln.Accept()
@@ -63,22 +60,33 @@ func liar(t *testing.T, wrong string) *contender {
 			}
 			served.Go(func() {
 				defer nc.Close()
-				for r := bufio.NewReader(nc); ; {
-					if _, err := http.ReadRequest(r); err != nil {
-						return
-					}
-					answer := right
-					if n := count.Add(1); n > rightFirst && n%100 == 0 {
-						answer = wrong
-					}
-					if _, err := io.WriteString(nc, answer); err != nil || !strings.HasSuffix(answer, "\r\n\r\n") && len(answer) < len(right) && strings.HasPrefix(right, answer) {
-						return
-					}
-				}
+				to(nc)
 			})
 		}
 	})
-	return &contender{name: "liar", plain: ln.Addr().String()}
+	return ln.Addr().String()
+}
+
+// liar serves HTTP/1.1 and gives every hundredth answer wrongly, once it has given many right ones. What is shorter than
+// its head says ends the connection.
+func liar(t *testing.T, wrong string) *contender {
+	t.Helper()
+	right := reply("200 OK", 1024, 1024)
+	var count atomic.Int64
+	return &contender{name: "liar", plain: serve(t, func(nc net.Conn) {
+		for r := bufio.NewReader(nc); ; {
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			answer := right
+			if n := count.Add(1); n > rightFirst && n%100 == 0 {
+				answer = wrong
+			}
+			if _, err := io.WriteString(nc, answer); err != nil || !strings.HasSuffix(answer, "\r\n\r\n") && len(answer) < len(right) && strings.HasPrefix(right, answer) {
+				return
+			}
+		}
+	})}
 }
 
 // played plays a workload as a round does.
@@ -151,31 +159,16 @@ func TestWrk(t *testing.T) {
 // greeted answers one request of each connection that begins with the greeting, and nobody else.
 func greeted(t *testing.T, greeting string) *contender {
 	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer nc.Close()
-				begin := make([]byte, len(greeting))
-				r := bufio.NewReader(nc)
-				if _, err := io.ReadFull(r, begin); err != nil || string(begin) != greeting {
-					return
-				}
-				if _, err := http.ReadRequest(r); err == nil {
-					_, _ = io.WriteString(nc, strings.Replace(reply("200 OK", 1024, 1024), "\r\n", "\r\nConnection: close\r\n", 1))
-				}
-			}()
+	return &contender{name: "greeted", greeting: greeting, plain: serve(t, func(nc net.Conn) {
+		begin := make([]byte, len(greeting))
+		r := bufio.NewReader(nc)
+		if _, err := io.ReadFull(r, begin); err != nil || string(begin) != greeting {
+			return
 		}
-	}()
-	return &contender{name: "greeted", plain: ln.Addr().String(), greeting: greeting}
+		if _, err := http.ReadRequest(r); err == nil {
+			_, _ = io.WriteString(nc, strings.Replace(reply("200 OK", 1024, 1024), "\r\n", "\r\nConnection: close\r\n", 1))
+		}
+	})}
 }
 
 // h2load looks at neither length nor, below 400, status; its sums tell.
