@@ -38,14 +38,13 @@ func startAgent(bin string) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "attack")
+	dir, err := lab.TempDir("ancora-attack-")
 	if err != nil {
 		return nil, err
 	}
-	childapp, err1 := os.ReadFile(filepath.Join(bin, "childapp"))
-	cert, key, err2 := securetest.SelfSigned(hostname)
+	cert, key, err := securetest.SelfSigned(hostname)
 	// Of root's agent the application is nobody, which must be able to reach all of it.
-	if err := errors.Join(err1, err2, os.Chmod(dir, 0o755), os.Mkdir(dir+"/root", 0o755), os.WriteFile(dir+"/childapp", childapp, 0o755),
+	if err := errors.Join(err, os.Mkdir(dir+"/root", 0o755), lab.CopyProgram(filepath.Join(bin, "childapp"), dir+"/childapp"),
 		os.WriteFile(dir+"/cert.pem", cert, 0o600), os.WriteFile(dir+"/key.pem", key, 0o600), os.WriteFile(dir+"/site.yaml", fmt.Appendf(nil, siteFile, dir), 0o644)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

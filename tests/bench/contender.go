@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 // bench is all that runs meanwhile.
@@ -120,7 +122,7 @@ applications:
 // startAncora serves the site with the real agent; its variables ask for what this version can do.
 func (b *bench) startAncora() error {
 	self, err := os.Executable()
-	if err := errors.Join(err, copyFile(self, b.self()), b.certificate(), os.MkdirAll(filepath.Join(b.dir, "root"), 0o755)); err != nil {
+	if err := errors.Join(err, lab.CopyProgram(self, b.self()), b.certificate(), os.MkdirAll(filepath.Join(b.dir, "root"), 0o755)); err != nil {
 		return err
 	}
 	tls := fmt.Sprintf("\n  - {listener: https, tls: {cert: %s/cert.pem, key: %s/key.pem}}", b.dir, b.dir) // wrk names no host in its handshake
@@ -196,14 +198,6 @@ func body(answer *http.Response, err error) (string, error) {
 		err = fmt.Errorf("%s: %s", answer.Request.URL, answer.Status)
 	}
 	return string(text), err
-}
-
-func copyFile(from, to string) error {
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, data, 0o755)
 }
 
 func freePorts(n int) ([]int, error) {

@@ -38,15 +38,11 @@ type programs struct {
 
 // newPrograms makes a directory that an unprivileged user can reach.
 func newPrograms() (*programs, error) {
-	dir, err := os.MkdirTemp("", "ancora-bench-")
+	dir, err := lab.TempDir("ancora-bench-")
 	if err != nil {
 		return nil, err
 	}
 	p := &programs{dir: dir}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		p.stop()
-		return nil, err
-	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {

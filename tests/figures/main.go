@@ -130,16 +130,8 @@ func (p *program) stop() (time.Duration, error) {
 	}
 }
 
-func temp() (string, error) {
-	dir, err := os.MkdirTemp("", "ancora-figures-")
-	if err != nil {
-		return "", err
-	}
-	return dir, os.Chmod(dir, 0o755)
-}
-
 func (m *measuring) controller() error {
-	dir, err := temp()
+	dir, err := lab.TempDir("ancora-figures-")
 	if err != nil {
 		return err
 	}
@@ -190,7 +182,7 @@ func (m *measuring) dev() error {
 
 // worker measures the loss of a worker and the size of the keeper.
 func (m *measuring) worker() error {
-	dir, err := temp()
+	dir, err := lab.TempDir("ancora-figures-")
 	if err != nil {
 		return err
 	}
@@ -199,7 +191,7 @@ func (m *measuring) worker() error {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return err
 	}
-	if err := copyFile(filepath.Join(m.bin, "ancora-agent"), filepath.Join(folder, "app")); err != nil {
+	if err := lab.CopyProgram(filepath.Join(m.bin, "ancora-agent"), filepath.Join(folder, "app")); err != nil {
 		return err
 	}
 	site := fmt.Sprintf("apiVersion: ancora/v1\nkind: Site\nname: app\nplacement: {hosts: all}\nbindings: [{listener: http}]\napplications:\n  - {root: %s, profile: generic, command: [./app, demo-app]}\n", folder)
@@ -269,14 +261,6 @@ func memory(pid int, name string) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no %s", name)
-}
-
-func copyFile(from, to string) error {
-	content, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, content, 0o755)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

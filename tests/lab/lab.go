@@ -5,6 +5,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,18 +47,15 @@ func Clean() {
 }
 
 func build(ready string) (string, error) {
-	dir, err := os.MkdirTemp("", "ancora-bin-")
+	dir, err := TempDir("ancora-bin-")
 	if err != nil {
 		return "", err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return dir, err
 	}
 	for name, pkg := range map[string]string{
 		"ancora": "./controlplane/cmd/ancora", "ancora-agent": "./agent/cmd/ancora-agent", "childapp": "./tests/childapp",
 	} {
 		target := filepath.Join(dir, name)
-		if copyFile(filepath.Join(ready, name), target) == nil && ready != "" {
+		if CopyProgram(filepath.Join(ready, name), target) == nil && ready != "" {
 			continue
 		}
 		cmd := exec.Command("go", "build", "-o", target, pkg)
@@ -69,21 +67,13 @@ func build(ready string) (string, error) {
 	return dir, nil
 }
 
-func copyFile(from, to string) error {
-	source, err := os.Open(from)
+// CopyProgram copies one to where every user can execute it.
+func CopyProgram(from, to string) error {
+	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	defer source.Close()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err != nil {
-		return err
-	}
-	if _, err = io.Copy(target, source); err != nil {
-		_ = target.Close()
-		return err
-	}
-	return target.Close()
+	return os.WriteFile(to, content, 0o755)
 }
 
 // Root is the project's top directory.
@@ -101,15 +91,24 @@ func Root() string {
 // Dir makes a directory that every user can reach, and removes it with the test.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ancora-lab-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
+	dir, err := TempDir("ancora-lab-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
+}
+
+// TempDir makes a directory that every user can reach. Who asks for it removes it.
+func TempDir(prefix string) (string, error) {
+	dir, err := os.MkdirTemp("", prefix)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, nil
 }
 
 // Folder makes a folder below dir with the given files.
