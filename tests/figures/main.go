@@ -5,13 +5,11 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -74,60 +72,28 @@ func (m *measuring) print() {
 	}
 }
 
-// program is a started one whose lines can be waited for.
+// program is one that has said that it is ready.
 type program struct {
-	cmd   *exec.Cmd
+	*lab.Process
 	begin time.Time
-	lines chan string
-	ended chan struct{}
+	ready map[string]string
 }
 
 func (m *measuring) start(name string, args ...string) (*program, error) {
-	p := &program{cmd: exec.Command(filepath.Join(m.bin, name), args...), lines: make(chan string, 1000), ended: make(chan struct{}), begin: time.Now()}
-	out, err := p.cmd.StdoutPipe()
+	begin := time.Now()
+	p, err := lab.Launch(nil, filepath.Join(m.bin, name), args...)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		for s := bufio.NewScanner(out); s.Scan(); {
-			p.lines <- s.Text()
-		}
-		_ = p.cmd.Wait() // it was told to end
-		close(p.ended)
-	}()
-	return p, nil
-}
-
-func (p *program) await(prefix string) (string, error) {
-	limit := time.After(patience)
-	for {
-		select {
-		case line := <-p.lines:
-			if rest, ok := strings.CutPrefix(line, prefix); ok {
-				return rest, nil
-			}
-		case <-p.ended:
-			return "", fmt.Errorf("%v ended before it wrote %q", p.cmd.Args, prefix)
-		case <-limit:
-			return "", fmt.Errorf("%v never wrote %q", p.cmd.Args, prefix)
-		}
-	}
+	ready, err := p.Ready()
+	return &program{p, begin, ready}, err
 }
 
 // stop ends the program and says how long that took.
-func (p *program) stop() (time.Duration, error) {
+func (p *program) stop() time.Duration {
 	begin := time.Now()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.ended:
-		return time.Since(begin), nil
-	case <-time.After(patience):
-		_ = p.cmd.Process.Kill()
-		return 0, fmt.Errorf("%v does not end", p.cmd.Args)
-	}
+	p.Stop()
+	return time.Since(begin)
 }
 
 func (m *measuring) controller() error {
@@ -141,23 +107,16 @@ func (m *measuring) controller() error {
 		if err != nil {
 			return err
 		}
-		if _, err := p.await("ready "); err != nil {
-			return err
-		}
 		m.add("controller, "+what+" to ready", "ms", "<= 1500", ms(time.Since(p.begin)))
 		if what == "start" {
 			<-time.After(5 * time.Second) // until it is idle
-			rss, err := memory(p.cmd.Process.Pid, "VmRSS")
+			rss, err := memory(p.Pid(), "VmRSS")
 			if err != nil {
 				return err
 			}
 			m.add("controller, resident when idle", "MB", "<= 60", rss)
 		}
-		d, err := p.stop()
-		if err != nil {
-			return err
-		}
-		m.add("controller, stop", "ms", "<= 5000", ms(d))
+		m.add("controller, stop", "ms", "<= 5000", ms(p.stop()))
 	}
 	return nil
 }
@@ -167,17 +126,12 @@ func (m *measuring) dev() error {
 	if err != nil {
 		return err
 	}
-	line, err := p.await("ready ")
-	if err != nil {
-		return err
-	}
-	_, address, _ := strings.Cut(strings.Fields(line)[0], "=")
-	if err := ask(http.DefaultClient, address); err != nil {
+	if err := ask(http.DefaultClient, p.ready["web1"]); err != nil {
 		return err
 	}
 	m.add("dev, command to first 200", "ms", "<= 2000", ms(time.Since(p.begin)))
-	_, err = p.stop()
-	return err
+	p.stop()
+	return nil
 }
 
 // worker measures the loss of a worker and the size of the keeper.
@@ -203,16 +157,13 @@ func (m *measuring) worker() error {
 	if err != nil {
 		return err
 	}
-	address, err := p.await("ready address=")
-	if err != nil {
-		return err
-	}
+	address := p.ready["address"]
 	m.add("agent, start to ready", "ms", "", ms(time.Since(p.begin)))
 	fresh := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	if err := ask(fresh, address); err != nil {
 		return err
 	}
-	agent := lab.Family(p.cmd.Process.Pid)
+	agent := lab.Family(p.Pid())
 	if len(agent) < 2 {
 		return errors.New("the keeper has no worker")
 	}
@@ -224,13 +175,13 @@ func (m *measuring) worker() error {
 	}
 	m.add("agent, worker killed to next 200", "ms", "<= 300", ms(time.Since(begin)))
 	<-time.After(7 * time.Second) // the keeper gives memory back when it is quiet
-	anon, err := memory(p.cmd.Process.Pid, "RssAnon")
+	anon, err := memory(p.Pid(), "RssAnon")
 	if err != nil {
 		return err
 	}
 	m.add("keeper, anonymous memory", "MB", "<= 8", anon)
-	_, err = p.stop()
-	return err
+	p.stop()
+	return nil
 }
 
 func ask(client *http.Client, address string) error {
