@@ -21,7 +21,6 @@ type Program struct {
 	out  *lines
 	err  *lines
 	done chan struct{}
-	exit error
 }
 
 // Start starts a program, with more variables for its environment.
@@ -37,7 +36,7 @@ func Start(t testing.TB, env []string, path string, args ...string) *Program {
 		t.Fatal(err)
 	}
 	go func() {
-		p.exit = p.cmd.Wait()
+		_ = p.cmd.Wait() // who waits asks for the exit code
 		close(p.done)
 	}()
 	t.Cleanup(func() {
