@@ -1,6 +1,12 @@
 package upstream
 
-import "testing"
+import (
+	"io"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
 
 // Connections beyond the first 256 read into small buffers and use no pipe: what slow clients hold of them must stay little,
 // in memory and in descriptors.
@@ -73,5 +79,34 @@ func TestAfterBurst(t *testing.T) {
 	u.Close()
 	for range wideMost + 32 {
 		<-in.ended
+	}
+}
+
+// TestSegments: how far an instance may write ahead of a client that takes nothing is for its kernel to say, by what one segment
+// has.
+func TestSegments(t *testing.T) {
+	sizes := make(chan uint32, 1)
+	in := newInstance(t, func(_ int, c net.Conn) {
+		raw, err := c.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Error(err)
+		}
+		raw.Control(func(fd uintptr) {
+			info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err != nil {
+				t.Error(err)
+			}
+			sizes <- info.Snd_mss
+		})
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+	})
+	c := open(t, newUpstream(t, in.addr, Options{}), 0)
+	c.Start([]byte("GET / HTTP/1.1\r\n\r\n"))
+	if _, err := c.ReceiveHead(get, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.End(true)
+	if size := <-sizes; size > segment {
+		t.Errorf("the instance sends %d bytes in a segment", size)
 	}
 }
