@@ -14,8 +14,8 @@ const (
 	vainTime   = 100 * time.Millisecond
 	// vainTimes is how many times it may want to send more; as much time without that forgives one.
 	vainTimes = 30
-	// creditFrames is the most that it has on top for what it was sent.
-	creditFrames = 4 * vainFrames
+	// creditFrames is the most that it can have left for what it was sent.
+	creditFrames = 32 * vainFrames
 )
 
 // errFlood ends a connection of which nothing comes but work.
@@ -49,12 +49,14 @@ func (f frame) vain() bool {
 }
 
 // credit is how many frames a client may need to say for one of ours: a window is opened for the stream and for the
-// connection, and a request may be given a priority. Bytes that come singly, as a small window makes them, are worth none. A
-// stream that we reset has cost us as much as one that the client resets.
+// connection, by some by as little as 4 KiB each time, and a request may be given a priority. Bytes that come singly, as a small
+// window makes them, are worth none. A stream that we reset has cost us as much as one that the client resets.
 func (f frame) credit() int64 {
-	const worth = 64
+	const worth, step = 64, 1 << 10
 	switch {
-	case f.kind == frameData && f.length >= worth, f.kind == frameHeaders:
+	case f.kind == frameData && f.length >= worth:
+		return 2 + 2*int64(f.length/step)
+	case f.kind == frameHeaders:
 		return 2
 	case f.kind == frameReset:
 		return -1

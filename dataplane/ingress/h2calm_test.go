@@ -41,7 +41,8 @@ func TestFrames(t *testing.T) {
 		{"window", "8 0 4", true, 0},
 		{"more of a head", "9 4 9", true, 0},
 		{"what nobody knows", "16 0 3", true, 0},
-		{"the longest there is", "0 0 16777215", false, 2},
+		{"as long a piece as most may be", "0 0 16384", false, 34},
+		{"the longest there is", "0 0 16777215", false, 32768},
 	} {
 		var s frames
 		f, rest, ok := s.next(framesOf(tt.frame))

@@ -2,8 +2,11 @@ package h2
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +99,31 @@ func TestEager(t *testing.T) {
 				t.Fatalf("after %d requests: %v", first/2, f)
 			}
 		}
+	}
+}
+
+// TestSmallReads: nor is one that opens its windows by a few KiB each time, as net/http does for who reads little at once.
+func TestSmallReads(t *testing.T) {
+	const size = 48 << 20
+	b := newBackend(t)
+	b.says("HTTP/1.1 200 OK\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n" + strings.Repeat("a", size))
+	address, _ := proxy(t, b)
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	response, err := (&http.Client{Transport: transport, Timeout: 6 * patience}).Get("http://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	n, piece := 0, make([]byte, 4<<10)
+	for err == nil {
+		var read int
+		read, err = response.Body.Read(piece)
+		n += read
+	}
+	if err != io.EOF || n != size {
+		t.Errorf("%d bytes of %d, %v", n, size, err)
 	}
 }
 
