@@ -80,6 +80,18 @@ func (r *Request) Owed() bool {
 	return !ok || int64(b.Buffered()) < r.ContentLength
 }
 
+// Source is the client as it is counted where clients have their share: an IPv6 network of 64 bits is one.
+func Source(client netip.Addr) netip.Addr {
+	if !client.Is6() {
+		return client
+	}
+	network, err := client.Prefix(64)
+	if err != nil {
+		return client
+	}
+	return network.Addr()
+}
+
 // ResponseWriter takes one answer.
 type ResponseWriter interface {
 	// Head is called once for the final answer; length is that of the body in bytes, -1 when unknown. Informational

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ancora-fleet/ancora/dataplane/forward"
 )
 
 // defaultMaxConnections leaves a descriptor for the instance beside each client's, and of all that a fifth for everything
@@ -75,14 +77,7 @@ func (l *Listener) enrollSource(c *conn) bool {
 	if l.opt.MaxConnectionsPerSource <= 0 || c.trusted {
 		return true
 	}
-	source := c.client.Addr()
-	if source.Is6() { // a client has all of its network
-		network, err := source.Prefix(64)
-		if err != nil {
-			return true
-		}
-		source = network.Addr()
-	}
+	source := forward.Source(c.client.Addr())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.crowd.sources == nil {
