@@ -6,6 +6,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
+	"github.com/ancora-fleet/ancora/dataplane/turnstile"
 )
 
 // options are those of every request; the token is the instance's.
@@ -15,10 +16,7 @@ func (d *running) options() forward.Options {
 
 // enter takes a place, or stands in line for one.
 func (a *App) enter(r *forward.Request) error {
-	if r.Owed() {
-		return a.turnstile.EnterOwing(r.Context)
-	}
-	return a.turnstile.Enter(r.Context)
+	return a.turnstile.Enter(r.Context, turnstile.Party{Client: forward.Source(r.Client.Addr()), Owing: r.Owed()})
 }
 
 // claim takes an instance for a request that has a place already. The door may be replaced while it waits; it keeps its

@@ -26,7 +26,7 @@ func oneAtOnce(t *testing.T, app http.HandlerFunc) *server {
 		}
 	})
 	return start(t, door(func(r *forward.Request, w forward.ResponseWriter) {
-		if err := one.Enter(r.Context); err != nil {
+		if err := one.Enter(r.Context, turnstile.Party{}); err != nil {
 			w.Head(503, nil, 0)
 			return
 		}

@@ -74,7 +74,7 @@ type Application struct {
 	// BodyLimit is how many bytes the body of a request may have; 0 is no body at all, Unlimited any number.
 	BodyLimit *int64
 	// Concurrency is how many requests may be with instances at once; Queue is how many further ones may wait, each for
-	// QueueTimeout at most. Requests that owe bytes of their bodies may fill half of Queue, rounded up.
+	// QueueTimeout at most.
 	Concurrency, Queue *uint32
 	QueueTimeout       *time.Duration
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // wait stands in line.
-func (t *Turnstile) wait(ctx context.Context, owing bool) error {
-	w, err := t.join(owing)
+func (t *Turnstile) wait(ctx context.Context, party Party) error {
+	w, err := t.join(party)
 	if w == nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (t *Turnstile) wait(ctx context.Context, owing bool) error {
 }
 
 // join takes a place, or stands at the end of the line: then the waiter is not nil.
-func (t *Turnstile) join(owing bool) (*waiter, error) {
+func (t *Turnstile) join(party Party) (*waiter, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -38,16 +38,16 @@ func (t *Turnstile) join(owing bool) (*waiter, error) {
 	for {
 		word := t.word.Load()
 		switch {
-		case t.line.Len() == 0 && word/one < t.places.Load():
+		case t.line.len() == 0 && word/one < t.places.Load():
 			if t.word.CompareAndSwap(word, word+one) {
 				return nil, nil
 			}
-		case t.line.Len() >= t.room(owing):
+		case t.line.len() >= t.limits.Line && !t.makeRoom(party):
 			t.full.Add(1)
 			return nil, ErrFull
 		case word&mark != 0 || t.word.CompareAndSwap(word, word|mark):
 			w := &waiter{done: make(chan error, 1)}
-			w.element = t.line.PushBack(w)
+			t.line.push(w, party)
 			if t.starting == 0 {
 				t.arm(w)
 			}
@@ -56,12 +56,16 @@ func (t *Turnstile) join(owing bool) (*waiter, error) {
 	}
 }
 
-// room is how many may stand in line before one more is refused; the lock is held.
-func (t *Turnstile) room(owing bool) int {
-	if owing {
-		return (t.limits.Line + 1) / 2
+// makeRoom sends somebody else away; the lock is held.
+func (t *Turnstile) makeRoom(party Party) bool {
+	w := t.line.surplus(party)
+	if w == nil {
+		return false
 	}
-	return t.limits.Line
+	t.full.Add(1)
+	t.remove(w)
+	w.done <- ErrFull
+	return true
 }
 
 // arm lets the patience of a waiter begin; the lock is held.
@@ -87,7 +91,7 @@ func (t *Turnstile) expire(w *waiter) {
 
 // admit gives free places to the first in line; the lock is held.
 func (t *Turnstile) admit() {
-	for e := t.line.Front(); e != nil && t.word.Load()/one < t.places.Load(); e = t.line.Front() {
+	for e := t.line.waiters.Front(); e != nil && t.word.Load()/one < t.places.Load(); e = t.line.waiters.Front() {
 		t.word.Add(one)
 		w := e.Value.(*waiter)
 		t.remove(w)
@@ -97,7 +101,7 @@ func (t *Turnstile) admit() {
 
 // dismiss sends everybody in line away; the lock is held.
 func (t *Turnstile) dismiss(reason error) {
-	for e := t.line.Front(); e != nil; e = t.line.Front() {
+	for e := t.line.waiters.Front(); e != nil; e = t.line.waiters.Front() {
 		w := e.Value.(*waiter)
 		t.remove(w)
 		w.done <- reason
@@ -106,12 +110,11 @@ func (t *Turnstile) dismiss(reason error) {
 
 // remove takes a waiter out of the line; the lock is held.
 func (t *Turnstile) remove(w *waiter) {
-	t.line.Remove(w.element)
-	w.element = nil
+	t.line.remove(w)
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	if t.line.Len() == 0 {
+	if t.line.len() == 0 {
 		t.word.And(^int64(mark))
 	}
 }
@@ -134,7 +137,7 @@ func (t *Turnstile) Load() Load {
 	defer t.mu.Unlock()
 	places := int(t.word.Load() / one)
 	return Load{
-		InFlight: max(places-t.starting+int(t.yielded.Load()), 0), Places: places, Queued: t.line.Len() + t.starting,
+		InFlight: max(places-t.starting+int(t.yielded.Load()), 0), Places: places, Queued: t.line.len() + t.starting,
 		Full: t.full.Load(), Late: t.late.Load(),
 	}
 }

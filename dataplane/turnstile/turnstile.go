@@ -17,15 +17,16 @@ import (
 type Limits struct {
 	// Places is how many requests may be through at once, at least 1.
 	Places int
-	// Line is how many further ones may wait for a place; 0 is none. EnterOwing joins them only while they are fewer
-	// than half of that, rounded up.
+	// Line is how many further ones may wait for a place; 0 is none. When it is full, the newest one of the client that has the
+	// most in it makes room for one more of a client that has less, by two; and where those that owe have more than half of
+	// it, one of them for any that does not.
 	Line int
 	// Patience is how long each of them may wait.
 	Patience time.Duration
 }
 
 var (
-	// ErrFull says that the line is full, or half full where EnterOwing asked.
+	// ErrFull says that too many wait already.
 	ErrFull = errors.New("turnstile: too many requests wait already")
 	// ErrLate says that no place became free in time.
 	ErrLate = errors.New("turnstile: no place within the time limit")
@@ -45,7 +46,7 @@ type Turnstile struct {
 
 	mu       sync.Mutex
 	limits   Limits
-	line     list.List // of *waiter
+	line     queue
 	closed   bool
 	starting int // who has a place and waits for an instance
 }
@@ -58,7 +59,9 @@ const (
 // waiter is one request in line.
 type waiter struct {
 	done     chan error // gets one value: nil is a place
-	element  *list.Element
+	share    *share
+	element  *list.Element // of the line; nil: it does not wait any more
+	inShare  *list.Element
 	timer    *time.Timer
 	deadline time.Time
 }
@@ -79,34 +82,16 @@ func (t *Turnstile) Set(limits Limits) {
 	t.admit()
 }
 
-// Enter takes a place, which Leave gives back. It waits in line until there is one, or ctx ends; its error is ErrFull,
-// ErrLate, ErrClosed, the cause of ctx, or what Started was told.
-func (t *Turnstile) Enter(ctx context.Context) error {
-	if t.pass() {
-		return nil
-	}
-	return t.wait(ctx, false)
-}
-
-// EnterOwing is Enter for a request whose client still owes bytes of it. A free place is as good for it as for others, but
-// it joins the line only while fewer than half of Line, rounded up, stand there; otherwise it gets ErrFull. To owe costs a
-// client nothing, so thousands can begin at once: they leave the other half to whoever owes nothing.
-func (t *Turnstile) EnterOwing(ctx context.Context) error {
-	if t.pass() {
-		return nil
-	}
-	return t.wait(ctx, true)
-}
-
-// pass takes a place if one is free and nobody stands in line.
-func (t *Turnstile) pass() bool {
+// Enter takes a place, which Leave gives back. It waits in line until there is one, or ctx ends; its error is ErrFull, ErrLate,
+// ErrClosed, the cause of ctx, or what Started was told.
+func (t *Turnstile) Enter(ctx context.Context, party Party) error {
 	for {
 		w := t.word.Load()
 		if w&mark != 0 || w/one >= t.places.Load() {
-			return false
+			return t.wait(ctx, party)
 		}
 		if t.word.CompareAndSwap(w, w+one) {
-			return true
+			return nil
 		}
 	}
 }
@@ -160,7 +145,7 @@ func (t *Turnstile) Started(failure error) {
 		t.dismiss(failure)
 	}
 	if t.starting == 0 {
-		for e := t.line.Front(); e != nil; e = e.Next() {
+		for e := t.line.waiters.Front(); e != nil; e = e.Next() {
 			t.arm(e.Value.(*waiter))
 		}
 	}

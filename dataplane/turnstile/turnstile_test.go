@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -72,15 +73,19 @@ type stage struct {
 var errNoStart = errors.New("no start")
 
 func (s *stage) do(words []string) {
+	client := ""
+	if len(words) == 4 && words[2] == "of" {
+		words, client = words[:2], words[3]
+	}
 	switch who := words[len(words)-1]; words[0] {
 	case "enter", "owe":
 		ctx, cancel := context.WithCancelCause(s.t.Context())
 		s.gone[who] = cancel
-		enter := s.turnstile.Enter
-		if words[0] == "owe" {
-			enter = s.turnstile.EnterOwing
+		party := Party{Owing: words[0] == "owe"}
+		if client != "" {
+			party.Client = netip.AddrFrom4([4]byte{192, 0, 2, client[0]})
 		}
-		go func() { s.tell(who, enter(ctx)) }()
+		go func() { s.tell(who, s.turnstile.Enter(ctx, party)) }()
 	case "leave":
 		s.turnstile.Leave()
 	case "yield":
@@ -157,7 +162,7 @@ func TestCrowd(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, uint64(n)))
 			for range 200 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+random.IntN(20))*time.Millisecond)
-				if s.Enter(ctx) == nil {
+				if s.Enter(ctx, Party{}) == nil {
 					// Who came back is not counted, since it may come on top.
 					if n := through.Add(1); n > most.Load() {
 						most.Store(n)
@@ -185,7 +190,7 @@ func TestNoAllocation(t *testing.T) {
 	s := New(Limits{Places: 1})
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(1000, func() {
-		if s.Enter(ctx) == nil {
+		if s.Enter(ctx, Party{}) == nil {
 			s.Leave()
 		}
 	}); n > 0 {
@@ -199,7 +204,7 @@ func BenchmarkEnterLeave(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
-			_ = s.Enter(ctx)
+			_ = s.Enter(ctx, Party{})
 			s.Leave()
 		}
 	})

@@ -22,7 +22,13 @@ type visitor struct {
 
 func visit(t *testing.T, address, head, body string) *visitor {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	return visitFrom(t, "127.0.0.1", address, head, body)
+}
+
+// visitFrom is visit by a client with an address of its own.
+func visitFrom(t *testing.T, client, address, head, body string) *visitor {
+	t.Helper()
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(client)}}).Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

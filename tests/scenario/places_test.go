@@ -128,46 +128,55 @@ func TestServeSwapKeepsTheBound(t *testing.T) {
 	}
 }
 
-// Who owes a body may fill half of the queue. Behind it everybody else finds room, those with a whole body too.
-func TestServeOwingHasHalfTheQueue(t *testing.T) {
+// A full queue makes room: those that owe their bodies for others, down to half of it, and who has most in it for other clients.
+func TestServeQueueIsShared(t *testing.T) {
 	s := serveSite(t, "limits: {concurrency: 1, queue: 4, queueTimeout: 1h}\n")
 	const upload = "POST /upload HTTP/1.1\r\nContent-Length: 10"
-	waiting := func(n int) {
+	first := busy(t, s.address)
+	waiting := 0
+	join := func(client, head, body string) *visitor {
 		t.Helper()
+		v := visitFrom(t, client, s.address, head, body)
+		waiting = min(waiting+1, 4)
 		lab.Eventually(t, func() string {
 			_, counts := adminGet(t, s.dir+"/data", "/metrics")
-			if want := fmt.Sprintf("ancora_queue_length{application=\"/\",site=\"shop\"} %d\n", n); !strings.Contains(counts, want) {
+			if want := fmt.Sprintf("ancora_queue_length{application=\"/\",site=\"shop\"} %d\n", waiting); !strings.Contains(counts, want) {
 				return "no " + want + "in\n" + counts
 			}
 			return ""
 		})
+		return v
 	}
-	first := busy(t, s.address)
-	owing := []*visitor{visit(t, s.address, upload, ""), visit(t, s.address, upload, "12345")}
-	waiting(2)
-	for _, c := range []struct{ head, body string }{
-		{upload, "12345"},
-		{upload + "\r\nExpect: 100-continue", ""},
-		{"POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked", "5\r\n12345\r\n"},
-	} {
-		if a := visit(t, s.address, c.head, c.body).response(t); a.Status != 503 || a.Header.Get("Retry-After") == "" {
-			t.Errorf("%s: %d %v %s", c.head, a.Status, a.Header, a.Body)
+	refused := func(v *visitor, whose string) {
+		t.Helper()
+		if a := v.response(t); a.Status != 503 || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %v %s", whose, a.Status, a.Header, a.Body)
 		}
 	}
-	whole := []*visitor{visit(t, s.address, upload, "1234567890"), visit(t, s.address, "GET /pid HTTP/1.1", "")}
-	waiting(4)
-	if a := lab.Get(t, s.address, "/pid"); a.Status != 503 {
-		t.Errorf("the queue is full: %d %s", a.Status, a.Body)
-	}
+	const one, other = "127.0.0.1", "127.0.0.9"
+	nothing := join(one, upload, "")
+	part := join(one, upload, "12345")
+	chunked := join(one, "POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked", "5\r\n12345\r\n")
+	expects := join(one, upload+"\r\nExpect: 100-continue", "")
+	refused(join(one, upload, "12345"), "one more that owes")
+
+	whole := join(one, upload, "1234567890")
+	refused(expects, "the newest that owes")
+	get := join(one, "GET /pid HTTP/1.1", "")
+	refused(chunked, "the next one")
+	refused(join(one, "GET /pid HTTP/1.1", ""), "one more")
+	foreign := join(other, "GET /pid HTTP/1.1", "")
+
 	first.Close()
-	for _, v := range whole { // though those before them owe still
+	for client, v := range map[string]*visitor{one: whole, other: foreign} { // though those before them owe still
 		if a := v.response(t); a.Status != 200 {
-			t.Errorf("%d %s", a.Status, a.Body)
+			t.Errorf("%s: %d %s", client, a.Status, a.Body)
 		}
 	}
-	for i, rest := range []string{"1234567890", "67890"} {
-		_, _ = io.WriteString(owing[i], rest)
-		if a := owing[i].response(t); a.Status != 200 || a.Body != "10 <nil>\n" {
+	refused(get, "the newest of "+one+" for "+other)
+	for v, rest := range map[*visitor]string{nothing: "1234567890", part: "67890"} {
+		_, _ = io.WriteString(v, rest)
+		if a := v.response(t); a.Status != 200 || a.Body != "10 <nil>\n" {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	}

@@ -1174,8 +1174,8 @@ type LimitSpec struct {
 	// Requests that may be with instances at once, 1 to 100,000, default 1000.
 	Concurrency *uint32 `protobuf:"varint,2,opt,name=concurrency,proto3,oneof" json:"concurrency,omitempty"`
 	// Further requests that may wait for their turn or for an instance, 0 to 100,000, default 1000. Zero is legal: none. Who
-	// finds no place in the queue is answered with 503. A request whose client still owes bytes of its body finds one only
-	// while fewer than half of this number, rounded up, wait: 500 of 1000.
+	// finds no place in the queue is answered with 503, as is the newest one of the client that has most in it when another
+	// client, that has less, needs one.
 	Queue *uint32 `protobuf:"varint,3,opt,name=queue,proto3,oneof" json:"queue,omitempty"`
 	// How long each of them may wait, 0 to 3600 s, default 30 s; then 503. The start of an instance has a limit of its own.
 	QueueTimeout  *durationpb.Duration `protobuf:"bytes,4,opt,name=queue_timeout,json=queueTimeout,proto3" json:"queue_timeout,omitempty"`
