@@ -85,11 +85,7 @@ func Source(client netip.Addr) netip.Addr {
 	if !client.Is6() {
 		return client
 	}
-	network, err := client.Prefix(64)
-	if err != nil {
-		return client
-	}
-	return network.Addr()
+	return netip.PrefixFrom(client, 64).Masked().Addr()
 }
 
 // ResponseWriter takes one answer.
