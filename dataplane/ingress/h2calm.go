@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 const (
@@ -21,29 +23,20 @@ const (
 // errFlood ends a connection of which nothing comes but work.
 var errFlood = errors.New("ingress: too many frames that bring nothing")
 
-// Kinds of frames and their flags (RFC 9113 6).
-const (
-	frameData    = 0
-	frameHeaders = 1
-	frameReset   = 3
-
-	flagEndStream = 1
-	flagPadded    = 8
-)
-
 // frame is the beginning of one: what its nine bytes of header say.
 type frame struct {
-	kind, flags byte
-	length      int
+	kind   http2.FrameType
+	flags  http2.Flags
+	length int
 }
 
 // vain reports whether a frame from a client brings no request and nothing of one. Of a padded one the padding may be all.
 func (f frame) vain() bool {
 	switch f.kind {
-	case frameHeaders:
+	case http2.FrameHeaders:
 		return false
-	case frameData:
-		return f.flags&flagEndStream == 0 && (f.length == 0 || f.flags&flagPadded != 0 && f.length <= 1+255)
+	case http2.FrameData:
+		return !f.flags.Has(http2.FlagDataEndStream) && (f.length == 0 || f.flags.Has(http2.FlagDataPadded) && f.length <= 1+255)
 	}
 	return true
 }
@@ -54,11 +47,11 @@ func (f frame) vain() bool {
 func (f frame) credit() int64 {
 	const worth, step = 64, 1 << 10
 	switch {
-	case f.kind == frameData && f.length >= worth:
+	case f.kind == http2.FrameData && f.length >= worth:
 		return 2 + 2*int64(f.length/step)
-	case f.kind == frameHeaders:
+	case f.kind == http2.FrameHeaders:
 		return 2
-	case f.kind == frameReset:
+	case f.kind == http2.FrameRSTStream:
 		return -1
 	}
 	return 0
@@ -84,14 +77,14 @@ func (s *frames) next(p []byte) (f frame, rest []byte, ok bool) {
 	s.have = 0
 	length := int(binary.BigEndian.Uint32(s.header[:4]) >> 8)
 	s.skip = length
-	return frame{kind: s.header[3], flags: s.header[4], length: length}, p, true
+	return frame{http2.FrameType(s.header[3]), http2.Flags(s.header[4]), length}, p, true
 }
 
-// calm is what a client has left of the frames that bring nothing. Who has used them up waits, unread, for the next second; for
-// who goes on like that it is over.
+// calm is what a client has left of the frames that bring nothing. Who has used them up before vainTime was over waits, unread,
+// for its end; for who goes on like that it is over.
 type calm struct {
 	left  int64
-	ends  time.Time // of this second
+	ends  time.Time // when there are vainFrames again
 	waits int       // that are not forgiven
 }
 

@@ -46,7 +46,7 @@ func TestFrames(t *testing.T) {
 	} {
 		var s frames
 		f, rest, ok := s.next(framesOf(tt.frame))
-		if got := fmt.Sprint(f.kind, f.flags, f.length); !ok || got != tt.frame || f.vain() != tt.vain || f.credit() != tt.credit || len(rest) != f.length {
+		if got := fmt.Sprintf("%d %d %d", f.kind, f.flags, f.length); !ok || got != tt.frame || f.vain() != tt.vain || f.credit() != tt.credit || len(rest) != f.length {
 			t.Errorf("%s: %v, %+v of %s, vain %v, credit %d", tt.name, ok, f, tt.frame, f.vain(), f.credit())
 		}
 	}
