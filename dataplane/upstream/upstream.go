@@ -157,9 +157,10 @@ const segment = 7 << 10
 //
 // The simplest congestion control does, as there is no path to find out about; others, like BBR, spend a timer on every send.
 //
-// The kernel lets an instance write ahead by some multiple of twenty segments, and a segment of the loopback has 64 KiB: an answer
-// that its client does not take would hold megabytes of the kernel's memory, and thousands of them all that it has for TCP, at
-// which it drops what others send. Shorter ones cost nothing up to 1 MiB, since the loopback never cuts what is sent.
+// How far the kernel lets an instance write ahead it reckons in segments, and one of the loopback has 64 KiB: an answer that its
+// client does not take would hold megabytes of the kernel's memory, and thousands of them all that it has for TCP, at which it
+// drops what others send. Shorter ones cost nothing that can be measured up to 1 MiB, and a tenth at 10 MiB, since the loopback
+// never cuts what is sent.
 func local(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) {
 		// Every system has them, and without them all goes on as well.
