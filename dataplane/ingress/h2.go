@@ -90,6 +90,10 @@ func (h *h2Server) Addr() net.Addr { return h.l.ln.Addr() }
 // take hands a connection over.
 func (h *h2Server) take(c *conn) {
 	nc := c.handOver()
+	if c.sock.Share() != nil { // net/http closes while it still writes
+		_ = nc.Close()
+		return
+	}
 	select {
 	case h.conns <- nc:
 	case <-h.done:

@@ -23,7 +23,7 @@ import (
 )
 
 // Conn is a connection. One goroutine reads at a time and one writes; one of them owns the connection, and closes it when
-// nobody uses it any more. Interrupt, Ended and Control may be called by anybody.
+// nobody uses it any more, unless it is shared. Interrupt, Ended and Control may be called by anybody.
 //
 // It is a net.Conn.
 type Conn struct {
@@ -32,6 +32,7 @@ type Conn struct {
 	look   int      // to look at; -1 when there is none
 	remote netip.AddrPort
 	layer  *layer // between the owner and what is below; nil for none
+	shared bool
 
 	raw    syscall.RawConn // nil until something has to wait
 	mu     sync.Mutex      // what follows: between the owner and who interrupts
@@ -97,6 +98,17 @@ func FromDescriptor(fd int, remote netip.AddrPort) *Conn {
 	c := &Conn{fd: fd, look: fd, remote: remote}
 	c.callbacks()
 	return c
+}
+
+// Share lets anybody close the connection from now on, also while others read and write, as net.Conn has it. Every write asks
+// Go's poller whether the descriptor is still this connection's then: an answer must not reach whoever got it next. The owner
+// calls it, before anybody else has the connection.
+func (c *Conn) Share() error {
+	c.shared = true
+	if c.fd < 0 {
+		return nil
+	}
+	return c.register()
 }
 
 // register makes the connection known to Go's poller.

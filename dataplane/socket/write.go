@@ -24,6 +24,10 @@ func (c *Conn) send(p []byte) (int, error) {
 	if c.stopped[1].Load() {
 		return 0, os.ErrDeadlineExceeded
 	}
+	if c.shared {
+		err := c.flush(p)
+		return len(p) - len(c.pending), err
+	}
 	n, errno := send(c.fd, p)
 	if errno == 0 && n == len(p) {
 		return n, nil
