@@ -127,6 +127,7 @@ func TestMetrics(t *testing.T) {
 		`version="v1"} 1`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,
+		`go_sched_gomaxprocs_threads `,
 	} {
 		if !strings.Contains(body, line) {
 			t.Errorf("no %s in\n%s", line, body)

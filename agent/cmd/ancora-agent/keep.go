@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/oklog/run"
 
+	"github.com/ancora-fleet/ancora/agent/processors"
 	"github.com/ancora-fleet/ancora/dataplane/keeper"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 )
@@ -19,7 +20,7 @@ type keep struct {
 	args    []string
 	log     hclog.Logger
 	// processors bounds those of the worker.
-	processors processors
+	processors mostProcessors
 }
 
 // underKeeper runs worker below a keeper (D4). Started by a user or a service manager this process becomes the keeper and
@@ -35,7 +36,7 @@ func underKeeper(ctx context.Context, k keep, worker func(ctx context.Context, c
 		}
 		return keeper.New(keeper.Config{DataDir: k.dataDir, Args: k.args, Logger: k.log.Named("keeper")}).Run(ctx)
 	}
-	k.processors.use(os.Getenv)
+	governor := processors.New(k.processors.bound(os.Getenv), k.log.Named("processors"))
 	boundGarbage(os.Getenv)
 	client, err := process.Connect(file)
 	if err != nil {
@@ -49,6 +50,9 @@ func underKeeper(ctx context.Context, k keep, worker func(ctx context.Context, c
 	defer stop()
 	g.Add(func() error { return client.Run(ctx) }, func(error) { cancel() })
 	g.Add(func() error { return worker(serving, client) }, func(error) { stop() })
+	governed, release := context.WithCancel(ctx)
+	defer release()
+	g.Add(func() error { return governor.Run(governed) }, func(error) { release() })
 	waiting, waited := context.WithCancel(ctx)
 	defer waited()
 	g.Add(func() error {

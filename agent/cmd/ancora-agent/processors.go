@@ -5,33 +5,29 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ancora-fleet/ancora/agent/processors"
 )
 
-// mostProcessors is how many the worker uses unless it is told otherwise: what it costs to find the next goroutine grows
-// with every processor that looks for one, and four forward more than most hosts have applications for.
-const mostProcessors = 4
+// mostProcessors is the flag that bounds the processors of the worker.
+type mostProcessors int
 
-// processors is the flag that bounds the processors of the worker.
-type processors int
-
-func (p *processors) flags(c *cobra.Command) {
-	c.Flags().IntVar((*int)(p), "processors", 0, fmt.Sprintf("how many processors to use at most; 0: all of the host or of its cgroup, up to %d, or GOMAXPROCS where that is set", mostProcessors))
+func (m *mostProcessors) flags(c *cobra.Command) {
+	c.Flags().IntVar((*int)(m), "processors", 0, fmt.Sprintf("how many processors to use at most; 0: all of the host or of its cgroup, up to %d, or GOMAXPROCS where that is set. They follow the load: one while that is enough", processors.Most))
 }
 
-func (p processors) check() error {
+func (m mostProcessors) check() error {
 	const most = 1024
-	if p < 0 || p > most {
-		return usageError{fmt.Errorf("--processors %d is not in 0 to %d", p, most)}
+	if m < 0 || m > most {
+		return usageError{fmt.Errorf("--processors %d is not in 0 to %d", m, most)}
 	}
 	return nil
 }
 
-// use puts the bound in force.
-func (p processors) use(getenv func(string) string) {
-	switch {
-	case p > 0:
-		runtime.GOMAXPROCS(int(p))
-	case getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) > mostProcessors:
-		runtime.GOMAXPROCS(mostProcessors)
+// bound is the flag, or else what the environment says; 0: neither.
+func (m mostProcessors) bound(getenv func(string) string) int {
+	if m == 0 && getenv("GOMAXPROCS") != "" {
+		return runtime.GOMAXPROCS(0)
 	}
+	return int(m)
 }

@@ -70,7 +70,7 @@ func (p *places) absolute() (err error) {
 func runCommand(env environment) *cobra.Command {
 	var l logging
 	var p places
-	var n processors
+	var n mostProcessors
 	c := &cobra.Command{
 		Use: "run", Short: "Run what the controller assigns to this host", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return runAgent(c.Context(), env, l, p, n) },
@@ -82,7 +82,7 @@ func runCommand(env environment) *cobra.Command {
 	return c
 }
 
-func runAgent(ctx context.Context, env environment, l logging, p places, n processors) error {
+func runAgent(ctx context.Context, env environment, l logging, p places, n mostProcessors) error {
 	log, err := l.logger("ancora-agent", env.Err)
 	if err != nil {
 		return err

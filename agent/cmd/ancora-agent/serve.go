@@ -33,7 +33,7 @@ const nobody = "65534"
 
 type serveOptions struct {
 	logging
-	processors processors
+	processors mostProcessors
 	listen     []string
 	proxies    []string
 	data       string

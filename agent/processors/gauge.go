@@ -1,0 +1,136 @@
+package processors
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// little load needs no closer look: what its threads wait for is not a processor.
+const little = 0.05
+
+// gauges read the load from Linux. What costs more to read is read only where the rule would ask for it.
+type gauges struct {
+	ran, waited, idle gauge
+	at                time.Time // of the last look
+}
+
+// newGauges reads below proc, a mounted proc(5).
+func newGauges(proc string) *gauges {
+	return &gauges{
+		ran:    gauge{total: processTime},
+		waited: gauge{total: func() (time.Duration, error) { return waitTime(proc + "/self/task") }},
+		idle:   gauge{total: func() (time.Duration, error) { return idleTime(proc + "/stat") }},
+	}
+}
+
+// read gives the load since it was called last. What is read for the first time in a row is 0.
+func (g *gauges) read(at time.Time, now, most int) load {
+	l := load{ran: g.ran.rate(at)}
+	if !g.at.IsZero() {
+		l.took = at.Sub(g.at)
+	}
+	g.at = at
+	more := now < most
+	if more && l.ran >= little {
+		l.waited = g.waited.rate(at)
+	} else {
+		g.waited.forget()
+	}
+	if more && l.ran >= full*float64(now) {
+		l.idle = g.idle.rate(at)
+	} else {
+		g.idle.forget()
+	}
+	return l
+}
+
+// gauge makes rates of a total.
+type gauge struct {
+	total func() (time.Duration, error)
+	at    time.Time // of the last call; zero: there is none to count from
+	was   time.Duration
+}
+
+func (g *gauge) forget() { g.at = time.Time{} }
+
+// rate is how much the total has grown since the last call; 0 when there was none, or nobody knows.
+func (g *gauge) rate(at time.Time) float64 {
+	is, err := g.total()
+	if err != nil {
+		g.forget()
+		return 0
+	}
+	passed, grown := at.Sub(g.at), is-g.was
+	known := !g.at.IsZero() && passed > 0
+	g.at, g.was = at, is
+	if !known {
+		return 0
+	}
+	return max(0, float64(grown)/float64(passed))
+}
+
+// processTime is what all threads have used, also those that have ended.
+func processTime() (time.Duration, error) {
+	var t unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t)
+	return time.Duration(t.Nano()), err
+}
+
+// waitTime is how long the threads have waited for a processor although they had something to do.
+func waitTime(tasks string) (time.Duration, error) {
+	dir, err := os.Open(tasks)
+	if err != nil {
+		return 0, err
+	}
+	threads, err := dir.Readdirnames(-1)
+	if err := errors.Join(err, dir.Close()); err != nil {
+		return 0, err
+	}
+	var sum time.Duration
+	for _, thread := range threads {
+		text, err := os.ReadFile(tasks + "/" + thread + "/schedstat")
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it has ended, or the kernel does not count
+		}
+		if err != nil {
+			return 0, err
+		}
+		waited, err := field(text, 1) // of three: ran, waited, how often (Documentation/scheduler/sched-stats.rst)
+		if err != nil {
+			return 0, fmt.Errorf("schedstat of thread %s: %w", thread, err)
+		}
+		sum += time.Duration(waited)
+	}
+	return sum, nil
+}
+
+// idleTime is how long the processors of the host have had nothing to do.
+func idleTime(stat string) (time.Duration, error) {
+	text, err := os.ReadFile(stat)
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	idle, err1 := field(line, 4) // cpu user nice system idle iowait (proc(5))
+	iowait, err2 := field(line, 5)
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, fmt.Errorf("%s: %w", stat, err)
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on every architecture that Go runs on
+	return time.Duration(idle+iowait) * tick, nil
+}
+
+// field is a number among those of a line, the first of which is 0.
+func field(line []byte, at int) (int64, error) {
+	fields := bytes.Fields(line)
+	if len(fields) <= at {
+		return 0, fmt.Errorf("%q has no field %d", line, at)
+	}
+	return strconv.ParseInt(string(fields[at]), 10, 64)
+}

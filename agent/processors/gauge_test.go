@@ -1,0 +1,101 @@
+package processors
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// write makes a file below dir.
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTotals(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "self/task/7/schedstat", "5000 2000000 12\n")
+	write(t, dir, "self/task/8/schedstat", "100 500000 3\n")
+	write(t, dir, "self/task/9/comm", "it has no schedstat, as where the kernel does not count\n")
+	write(t, dir, "stat", "cpu  100 0 200 3000 45 0 0 0 0 0\ncpu0 50 0 100 1500 20 0 0 0 0 0\n")
+	g := newGauges(dir)
+	if got, err := g.waited.total(); got != 2500*time.Microsecond || err != nil {
+		t.Errorf("threads waited for %v, %v; want 2.5ms", got, err)
+	}
+	if got, err := g.idle.total(); got != 30450*time.Millisecond || err != nil {
+		t.Errorf("processors were idle for %v, %v; want 30.45s", got, err)
+	}
+	for name, text := range map[string]string{"self/task/8/schedstat": "100\n", "stat": "cpu 1 2 3 4\n"} {
+		write(t, dir, name, text)
+	}
+	if got, err := g.waited.total(); err == nil {
+		t.Errorf("a line with one number: %v", got)
+	}
+	if got, err := g.idle.total(); err == nil {
+		t.Errorf("a line without iowait: %v", got)
+	}
+}
+
+// TestTotalsOfThisMachine: what is read is really there, and grows.
+func TestTotalsOfThisMachine(t *testing.T) {
+	g := newGauges("/proc")
+	before, err := g.ran.total()
+	if err != nil || before <= 0 {
+		t.Fatalf("ran for %v, %v", before, err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		after, err := g.ran.total()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after > before+time.Millisecond {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("ran for %v, and for %v after 10 s of work", before, after)
+		}
+	}
+	for name, total := range map[string]func() (time.Duration, error){"waited": g.waited.total, "idle": g.idle.total} {
+		if got, err := total(); err != nil || got <= 0 {
+			t.Errorf("%s for %v, %v", name, got, err)
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	var total time.Duration
+	var err error
+	g := gauge{total: func() (time.Duration, error) { return total, err }}
+	at := time.Now()
+	for i, step := range []struct {
+		after, total time.Duration
+		err          error
+		forget       bool
+		want         float64
+	}{
+		{total: time.Minute}, // there is nothing to compare with
+		{after: 100 * time.Millisecond, total: time.Minute + 50*time.Millisecond, want: 0.5},
+		{after: 200 * time.Millisecond, total: time.Minute + 350*time.Millisecond, want: 1.5},
+		{after: 100 * time.Millisecond, total: time.Minute}, // a thread has ended, with what it had waited
+		{after: 100 * time.Millisecond, err: errors.New("out of descriptors")},
+		{after: 100 * time.Millisecond, total: time.Minute + time.Second}, // since when is not known
+		{after: 100 * time.Millisecond, total: time.Minute + 1025*time.Millisecond, want: 0.25},
+		{after: time.Hour, total: 2 * time.Hour, forget: true},
+		{total: 3 * time.Hour}, // no time has passed
+	} {
+		at = at.Add(step.after)
+		total, err = step.total, step.err
+		if step.forget {
+			g.forget()
+		}
+		if got := g.rate(at); fmt.Sprintf("%.3f", got) != fmt.Sprintf("%.3f", step.want) {
+			t.Errorf("step %d: rate %.3f, want %.3f", i+1, got, step.want)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package processors
+
+import "time"
+
+// load is what was seen in an interval, in processors: 1 is one of them all the time.
+type load struct {
+	took   time.Duration
+	ran    float64 // what the process has used
+	waited float64 // what its threads would have used but for others that ran
+	idle   float64 // what nobody on the host has used
+}
+
+// Bounds of the rule.
+const (
+	full    = 0.9  // of the processors in use, when used, is all: there have to be more,
+	spare   = 0.25 // if the host has this much of one for them
+	starved = 0.5  // of the time waited is too long: more threads get more of what there is
+	enough  = 0.7  // of one processor less, when used, says that one less is enough
+)
+
+// For how long one less must be enough before it is tried. When it was not, after a time as short, the next time takes twice as
+// long.
+const (
+	leastCalm = 3 * time.Second
+	mostCalm  = leastCalm << 5
+)
+
+// rule decides how many processors to use.
+type rule struct {
+	calm  time.Duration // for so long one less would have been enough
+	wait  time.Duration // so long is waited
+	since time.Duration // so long ago there was one more, up to mostCalm
+}
+
+func newRule() *rule { return &rule{wait: leastCalm, since: mostCalm} }
+
+// next says how many of at most so many to use, after an interval in which now of them had this load.
+func (r *rule) next(now, most int, l load) int {
+	n := float64(now)
+	r.since = min(r.since+l.took, mostCalm)
+	switch {
+	case now < most && (l.ran >= full*n && l.idle >= spare || l.waited >= starved*n):
+		r.calm = 0
+		if r.since < r.wait {
+			r.wait = min(2*r.wait, mostCalm)
+		} else {
+			r.wait = leastCalm
+		}
+		return most
+	case now == 1 || l.ran >= enough*(n-1):
+		r.calm = 0
+		return now
+	}
+	if r.calm += l.took; r.calm < r.wait {
+		return now
+	}
+	r.calm, r.since = 0, 0
+	return now - 1
+}
