@@ -36,13 +36,12 @@ func (g *gauges) read(at time.Time, now, most int) load {
 		l.took = at.Sub(g.at)
 	}
 	g.at = at
-	more := now < most
-	if more && l.ran >= little {
+	if most > 1 && l.ran >= little {
 		l.waited = g.waited.rate(at)
 	} else {
 		g.waited.forget()
 	}
-	if more && l.ran >= full*float64(now) {
+	if now < most && l.ran >= full*float64(now) {
 		l.idle = g.idle.rate(at)
 	} else {
 		g.idle.forget()

@@ -16,6 +16,7 @@ const (
 	spare   = 0.25 // if the host has this much of one for them
 	starved = 0.5  // of the time waited is too long: more threads get more of what there is
 	enough  = 0.7  // of one processor less, when used, says that one less is enough
+	crowded = 0.5  // of one processor less, when waited for, says that they wait for each other, if one less could run all that ran
 )
 
 // For how long one less must be enough before it is tried. When it was not, after a time as short, the next time takes twice as
@@ -47,7 +48,7 @@ func (r *rule) next(now, most int, l load) int {
 			r.wait = leastCalm
 		}
 		return most
-	case now == 1 || l.ran >= enough*(n-1):
+	case now == 1 || l.ran >= enough*(n-1) && (l.ran >= n-1 || l.waited < crowded*(n-1)):
 		r.calm = 0
 		return now
 	}
