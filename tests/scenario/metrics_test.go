@@ -100,6 +100,22 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// An agent that may use several processors uses one when one is enough, and says so.
+func TestProcessors(t *testing.T) {
+	dir := lab.Dir(t)
+	lab.Folder(t, dir, "root", nil)
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", dir+"/root", "", lab.Bin(t, "childapp"))), "--processors", "3")
+	lab.Eventually(t, func() string {
+		if a := lab.Get(t, s.address, "/"); a.Status != 200 {
+			return fmt.Sprint(a.Status, a.Body)
+		}
+		if _, body := adminGet(t, filepath.Join(dir, "data"), "/metrics"); !strings.Contains(body, "\ngo_sched_gomaxprocs_threads 1\n") {
+			return body
+		}
+		return ""
+	})
+}
+
 // free gives an address that nobody listens on.
 func free(t *testing.T) string {
 	t.Helper()
