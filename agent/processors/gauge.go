@@ -41,7 +41,7 @@ func (g *gauges) read(at time.Time, now, most int) load {
 	} else {
 		g.waited.forget()
 	}
-	if now < most && l.ran >= full*float64(now) {
+	if now < most && (l.ran >= full*float64(now) || l.waited >= held*float64(now)) {
 		l.idle = g.idle.rate(at)
 	} else {
 		g.idle.forget()

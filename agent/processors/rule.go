@@ -12,12 +12,16 @@ type load struct {
 
 // Bounds of the rule.
 const (
-	full    = 0.9  // of the processors in use, when used, is all: there have to be more,
-	spare   = 0.25 // if the host has this much of one for them
-	starved = 0.5  // of the time waited is too long: more threads get more of what there is
-	enough  = 0.7  // of one processor less, when used, says that one less is enough
-	crowded = 0.5  // of one processor less, when waited for, says that they wait for each other, if one less could run all that ran
+	full    = 0.9  // of the processors in use, used up: there have to be more,
+	spare   = 0.25 // of one processor, idle on the host: and there are
+	starved = 0.5  // of the processors in use, waited for: with more threads the process has a larger share
+	held    = 0.25 // of the processors in use, waited for, although the host has some to spare: the kernel has put too much on one
+	enough  = 0.7  // of one processor less, used: one less is enough
+	crowded = 0.5  // of one processor less, waited for: the threads wait for each other, when one less could have run all that ran
 )
+
+// mostHeld is for how much longer threads may be held up so than not: the kernel may see to it before.
+const mostHeld = 500 * time.Millisecond
 
 // For how long one less must be enough before it is tried. When it was not, after a time as short, the next time takes twice as
 // long.
@@ -28,6 +32,7 @@ const (
 
 // rule decides how many processors to use.
 type rule struct {
+	held  time.Duration // for so much longer threads were held up than not
 	calm  time.Duration // for so long one less would have been enough
 	wait  time.Duration // so long is waited
 	since time.Duration // so long ago there was one more, up to mostCalm
@@ -39,9 +44,14 @@ func newRule() *rule { return &rule{wait: leastCalm, since: mostCalm} }
 func (r *rule) next(now, most int, l load) int {
 	n := float64(now)
 	r.since = min(r.since+l.took, mostCalm)
+	if now < most && l.waited >= held*n && l.idle >= spare {
+		r.held += l.took
+	} else {
+		r.held = max(0, r.held-l.took)
+	}
 	switch {
-	case now < most && (l.ran >= full*n && l.idle >= spare || l.waited >= starved*n):
-		r.calm = 0
+	case now < most && (l.ran >= full*n && l.idle >= spare || l.waited >= starved*n || r.held >= mostHeld):
+		r.held, r.calm = 0, 0
 		if r.since < r.wait {
 			r.wait = min(2*r.wait, mostCalm)
 		} else {
