@@ -99,3 +99,45 @@ func TestRate(t *testing.T) {
 		}
 	}
 }
+
+// TestRead: what costs more to read is read only where the rule would ask for it, and counts from the second time in a row on.
+func TestRead(t *testing.T) {
+	at := time.Now()
+	var ran, waited, idle time.Duration
+	g := &gauges{
+		ran:    gauge{total: func() (time.Duration, error) { return ran, nil }},
+		waited: gauge{total: func() (time.Duration, error) { return waited, nil }},
+		idle:   gauge{total: func() (time.Duration, error) { return idle, nil }},
+	}
+	for i, step := range []struct {
+		now, most         int
+		ran, waited, idle float64 // in the interval
+		want              load
+	}{
+		{1, 2, 0, 0, 0, load{}},
+		{1, 2, 0.04, 0.9, 0.9, load{ran: 0.04}},
+		{1, 2, 0.5, 0.2, 0.9, load{ran: 0.5}},
+		{1, 2, 0.5, 0.2, 0.9, load{ran: 0.5, waited: 0.2}},
+		{1, 2, 0.6, 0.3, 0.9, load{ran: 0.6, waited: 0.3}},
+		{1, 2, 0.6, 0.3, 0.9, load{ran: 0.6, waited: 0.3, idle: 0.9}},
+		{1, 2, 0.9, 0.1, 0.8, load{ran: 0.9, waited: 0.1, idle: 0.8}},
+		{2, 2, 1.9, 0.1, 0.1, load{ran: 1.9, waited: 0.1}},
+		{1, 1, 0.9, 0.3, 0.9, load{ran: 0.9}},
+	} {
+		at = at.Add(interval)
+		grow := func(total *time.Duration, share float64) { *total += time.Duration(share * float64(interval)) }
+		grow(&ran, step.ran)
+		grow(&waited, step.waited)
+		grow(&idle, step.idle)
+		got := g.read(at, step.now, step.most)
+		if i > 0 {
+			step.want.took = interval
+		}
+		text := func(l load) string {
+			return fmt.Sprintf("%v ran %.3f waited %.3f idle %.3f", l.took, l.ran, l.waited, l.idle)
+		}
+		if text(got) != text(step.want) {
+			t.Errorf("step %d: %s, want %s", i+1, text(got), text(step.want))
+		}
+	}
+}
