@@ -188,7 +188,7 @@ func TestServeWorkerPanics(t *testing.T) {
 
 // A keeper killed leaves an application behind; the next keeper ends it first, so that nothing runs twice.
 func TestServeKeeperKilled(t *testing.T) {
-	s := serveSite(t, "")
+	s := serveSite(t, "", "-no-shutdown-request") // the worker, which lives a little longer, would end it
 	before, _ := strconv.Atoi(pid(t, s.address))
 	s.Kill(t)
 	again := serve(t, s.dir, s.dir+"/site.yaml")
