@@ -75,11 +75,11 @@ func TestMaxConnections(t *testing.T) {
 		if !c.served() {
 			t.Fatal("not served")
 		}
-		until(t, "seen by the sweep", func() bool {
+		until(t, "seen by the sweep, waiting", func() bool { // a client may have its answer before that
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			for c := range s.conns {
-				if c.mark.Load() != c.seenMark {
+				if mark := c.mark.Load(); phaseOf(mark) != phaseIdle || mark != c.seenMark {
 					return false
 				}
 			}
