@@ -14,7 +14,8 @@ import (
 // little load needs no closer look: what its threads wait for is not a processor.
 const little = 0.05
 
-// gauges read the load from Linux. What costs more to read is read only where the rule would ask for it.
+// gauges read the load from Linux. What costs more to read is left out where it could change nothing: waits without a load or a
+// second processor, and what is idle unless there are too few.
 type gauges struct {
 	ran, waited, idle gauge
 	at                time.Time // of the last look

@@ -49,10 +49,10 @@ func (g *Governor) all() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// Run follows the load until ctx ends. All processors are in use before and after.
+// Run follows the load until ctx ends, once, and leaves all processors in use.
 func (g *Governor) Run(ctx context.Context) error {
 	defer g.all()
-	most := g.all()
+	most := runtime.GOMAXPROCS(0) // New has put all in use
 	rule, gauges := newRule(), newGauges(g.proc)
 	timer := time.NewTimer(interval)
 	defer timer.Stop()
