@@ -32,8 +32,8 @@ func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
 		send(w, page.TooLarge(), 0)
 		return
 	}
-	a := d.app
-	if err := a.enter(r); err != nil {
+	a, client := d.app, forward.Source(r.Client.Addr())
+	if err := a.enter(r, client); err != nil {
 		d.refuse(r, w, err)
 		return
 	}
@@ -47,6 +47,9 @@ func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
 	opt := d.options()
 	opt.Token, opt.Ending = claim.Token, claim.Ending
 	err = forward.Serve(r, w, claim.Upstream, opt)
+	if err == nil {
+		a.turnstile.Served(client)
+	}
 	if failure, ok := errors.AsType[*forward.Error](err); ok && !failure.Sent {
 		d.failed(w, failure)
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
@@ -15,8 +16,8 @@ func (d *running) options() forward.Options {
 }
 
 // enter takes a place, or stands in line for one.
-func (a *App) enter(r *forward.Request) error {
-	return a.turnstile.Enter(r.Context, turnstile.Party{Client: forward.Source(r.Client.Addr()), Owing: r.Owed()})
+func (a *App) enter(r *forward.Request, client netip.Addr) error {
+	return a.turnstile.Enter(r.Context, turnstile.Party{Client: client, Owing: r.Owed()})
 }
 
 // claim takes an instance for a request that has a place already. The door may be replaced while it waits; it keeps its

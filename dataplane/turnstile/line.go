@@ -47,7 +47,7 @@ func (t *Turnstile) join(party Party) (*waiter, error) {
 			return nil, ErrFull
 		case word&mark != 0 || t.word.CompareAndSwap(word, word|mark):
 			w := &waiter{done: make(chan error, 1)}
-			t.line.push(w, party)
+			t.line.push(w, t.standing(party))
 			if t.starting == 0 {
 				t.arm(w)
 			}
@@ -56,9 +56,16 @@ func (t *Turnstile) join(party Party) (*waiter, error) {
 	}
 }
 
+func (t *Turnstile) standing(party Party) standing {
+	if t.regulars.has(party.Client) {
+		return standing{party, forRegulars}
+	}
+	return standing{party, forStrangers}
+}
+
 // makeRoom sends somebody else away; the lock is held.
 func (t *Turnstile) makeRoom(party Party) bool {
-	w := t.line.surplus(party)
+	w := t.line.surplus(t.standing(party))
 	if w == nil {
 		return false
 	}
@@ -89,11 +96,11 @@ func (t *Turnstile) expire(w *waiter) {
 	}
 }
 
-// admit gives free places to the first in line; the lock is held.
+// admit gives free places to those whose turn it is; the lock is held.
 func (t *Turnstile) admit() {
-	for e := t.line.waiters.Front(); e != nil && t.word.Load()/one < t.places.Load(); e = t.line.waiters.Front() {
+	for t.line.len() > 0 && t.word.Load()/one < t.places.Load() {
 		t.word.Add(one)
-		w := e.Value.(*waiter)
+		w := t.line.next()
 		t.remove(w)
 		w.done <- nil
 	}
@@ -101,11 +108,10 @@ func (t *Turnstile) admit() {
 
 // dismiss sends everybody in line away; the lock is held.
 func (t *Turnstile) dismiss(reason error) {
-	for e := t.line.waiters.Front(); e != nil; e = t.line.waiters.Front() {
-		w := e.Value.(*waiter)
+	t.line.each(func(w *waiter) {
 		t.remove(w)
 		w.done <- reason
-	}
+	})
 }
 
 // remove takes a waiter out of the line; the lock is held.

@@ -1,5 +1,6 @@
-// Package turnstile lets at most so many requests of one application through at once. Further ones stand in a line, first
-// come, first served, which is bounded in length and in time.
+// Package turnstile lets at most so many requests of one application through at once. Further ones stand in a line, which is
+// bounded in length and in time: in one file the requests of clients that have taken a whole answer before, in another those
+// of strangers, who get one place of four while both wait. In each, first come is first served.
 //
 // A request that finds a free place costs one atomic operation to enter and one to leave. The lock is for the line alone.
 package turnstile
@@ -8,6 +9,8 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"hash/maphash"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +21,9 @@ type Limits struct {
 	// Places is how many requests may be through at once, at least 1.
 	Places int
 	// Line is how many further ones may wait for a place; 0 is none. When it is full, the newest one of the client that has the
-	// most in it makes room for one more of a client that has less, by two; and where those that owe have more than half of
-	// it, one of them for any that does not.
+	// most in it makes room for one more of a client that has less, by two; where strangers have more than half of it, one of
+	// them for a regular, and the other way round; and where those that owe have more than half of it, one of them for any that
+	// does not.
 	Line int
 	// Patience is how long each of them may wait.
 	Patience time.Duration
@@ -44,6 +48,8 @@ type Turnstile struct {
 
 	full, late atomic.Uint64
 
+	regulars regulars
+
 	mu       sync.Mutex
 	limits   Limits
 	line     queue
@@ -60,7 +66,7 @@ const (
 type waiter struct {
 	done     chan error // gets one value: nil is a place
 	share    *share
-	element  *list.Element // of the line; nil: it does not wait any more
+	element  *list.Element // of its file; nil: it does not wait any more
 	inShare  *list.Element
 	timer    *time.Timer
 	deadline time.Time
@@ -68,7 +74,7 @@ type waiter struct {
 
 // New makes a turnstile that is open.
 func New(limits Limits) *Turnstile {
-	t := &Turnstile{limits: limits}
+	t := &Turnstile{limits: limits, regulars: regulars{seed: maphash.MakeSeed()}}
 	t.places.Store(int64(limits.Places))
 	return t
 }
@@ -95,6 +101,9 @@ func (t *Turnstile) Enter(ctx context.Context, party Party) error {
 		}
 	}
 }
+
+// Served says that the client has taken a whole answer, which makes it a regular.
+func (t *Turnstile) Served(client netip.Addr) { t.regulars.add(client) }
 
 // Leave gives a place back, to the first in line if there is one.
 func (t *Turnstile) Leave() {
@@ -145,9 +154,7 @@ func (t *Turnstile) Started(failure error) {
 		t.dismiss(failure)
 	}
 	if t.starting == 0 {
-		for e := t.line.waiters.Front(); e != nil; e = e.Next() {
-			t.arm(e.Value.(*waiter))
-		}
+		t.line.each(t.arm)
 	}
 }
 

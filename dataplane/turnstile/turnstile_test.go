@@ -83,9 +83,11 @@ func (s *stage) do(words []string) {
 		s.gone[who] = cancel
 		party := Party{Owing: words[0] == "owe"}
 		if client != "" {
-			party.Client = netip.AddrFrom4([4]byte{192, 0, 2, client[0]})
+			party.Client = address(client)
 		}
 		go func() { s.tell(who, s.turnstile.Enter(ctx, party)) }()
+	case "served":
+		s.turnstile.Served(address(who))
 	case "leave":
 		s.turnstile.Leave()
 	case "yield":
@@ -112,6 +114,8 @@ func (s *stage) do(words []string) {
 		s.t.Fatalf("command %q", words)
 	}
 }
+
+func address(client string) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, client[0]}) }
 
 func (s *stage) tell(who string, err error) {
 	s.mu.Lock()

@@ -36,6 +36,13 @@ func (t *tally) add(took time.Duration, err error) {
 	}
 }
 
+// forget makes the next request the first one.
+func (t *tally) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.times, t.failures = nil, nil
+}
+
 func (t *tally) failed() (n int) {
 	for _, count := range t.failures {
 		n += count

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 	wantMemory = 256 << 20 // bytes
 )
 
-// measureSlow asks at a steady rate while thousands of connections are slow.
+// measureSlow asks at a steady rate, before and while thousands of connections are slow.
 func measureSlow(a *agent, attack *attack) ([]figure, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Max < 3*slowConnections {
@@ -29,10 +31,16 @@ func measureSlow(a *agent, attack *attack) ([]figure, error) {
 	defer cancel()
 	var visitors sync.WaitGroup
 	var good tally
+	const gap = time.Second * goodConnections / goodPerSecond
 	for n := range goodConnections {
-		v := visitor{url: "http://" + a.plain + "/pid", anew: n < goodAnew, gap: time.Second * goodConnections / goodPerSecond}
-		visitors.Go(func() { v.visit(ctx, &good) })
+		v := visitor{url: "http://" + a.plain + "/pid", anew: n < goodAnew, gap: gap}
+		visitors.Go(func() {
+			lab.Wait(ctx, gap/goodConnections*time.Duration(n)) // one after the other, as a steady rate is
+			v.visit(ctx, &good)
+		})
 	}
+	time.Sleep(3 * gap) // all have been served when the attack begins
+	good.forget()
 	most := a.watch()
 	said, err := assault(attack.name, a.plain, attack.length, false)
 	cancel()

@@ -128,6 +128,30 @@ func TestServeSwapKeepsTheBound(t *testing.T) {
 	}
 }
 
+// queued waits until so many stand in line.
+func (s *served) queued(t *testing.T, n int) {
+	t.Helper()
+	s.counts(t, fmt.Sprintf(`ancora_queue_length{application="/",site="shop"} %d`, n))
+}
+
+// counts waits until a line stands among the metrics.
+func (s *served) counts(t *testing.T, line string) {
+	t.Helper()
+	lab.Eventually(t, func() string {
+		if _, counts := adminGet(t, s.dir+"/data", "/metrics"); !strings.Contains(counts, line+"\n") {
+			return "no " + line + " in\n" + counts
+		}
+		return ""
+	})
+}
+
+func refused(t *testing.T, v *visitor, whose string) {
+	t.Helper()
+	if a := v.response(t); a.Status != 503 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%s: %d %v %s", whose, a.Status, a.Header, a.Body)
+	}
+}
+
 // A full queue makes room: those that owe their bodies for others, down to half of it, and who has most in it for other clients.
 func TestServeQueueIsShared(t *testing.T) {
 	s := serveSite(t, "limits: {concurrency: 1, queue: 4, queueTimeout: 1h}\n")
@@ -138,33 +162,21 @@ func TestServeQueueIsShared(t *testing.T) {
 		t.Helper()
 		v := visitFrom(t, client, s.address, head, body)
 		waiting = min(waiting+1, 4)
-		lab.Eventually(t, func() string {
-			_, counts := adminGet(t, s.dir+"/data", "/metrics")
-			if want := fmt.Sprintf("ancora_queue_length{application=\"/\",site=\"shop\"} %d\n", waiting); !strings.Contains(counts, want) {
-				return "no " + want + "in\n" + counts
-			}
-			return ""
-		})
+		s.queued(t, waiting)
 		return v
-	}
-	refused := func(v *visitor, whose string) {
-		t.Helper()
-		if a := v.response(t); a.Status != 503 || a.Header.Get("Retry-After") == "" {
-			t.Errorf("%s: %d %v %s", whose, a.Status, a.Header, a.Body)
-		}
 	}
 	const one, other = "127.0.0.1", "127.0.0.9"
 	nothing := join(one, upload, "")
 	part := join(one, upload, "12345")
 	chunked := join(one, "POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked", "5\r\n12345\r\n")
 	expects := join(one, upload+"\r\nExpect: 100-continue", "")
-	refused(join(one, upload, "12345"), "one more that owes")
+	refused(t, join(one, upload, "12345"), "one more that owes")
 
 	whole := join(one, upload, "1234567890")
-	refused(expects, "the newest that owes")
+	refused(t, expects, "the newest that owes")
 	get := join(one, "GET /pid HTTP/1.1", "")
-	refused(chunked, "the next one")
-	refused(join(one, "GET /pid HTTP/1.1", ""), "one more")
+	refused(t, chunked, "the next one")
+	refused(t, join(one, "GET /pid HTTP/1.1", ""), "one more")
 	foreign := join(other, "GET /pid HTTP/1.1", "")
 
 	first.Close()
@@ -173,11 +185,33 @@ func TestServeQueueIsShared(t *testing.T) {
 			t.Errorf("%s: %d %s", client, a.Status, a.Body)
 		}
 	}
-	refused(get, "the newest of "+one+" for "+other)
+	refused(t, get, "the newest of "+one+" for "+other)
 	for v, rest := range map[*visitor]string{nothing: "1234567890", part: "67890"} {
 		_, _ = io.WriteString(v, rest)
 		if a := v.response(t); a.Status != 200 || a.Body != "10 <nil>\n" {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
+	}
+}
+
+// A client that has taken a whole answer before waits before strangers, and has room in a queue that is full of them.
+func TestServeRegulars(t *testing.T) {
+	s := serveSite(t, "limits: {concurrency: 1, queue: 4, queueTimeout: 1h}\n")
+	const regular = "127.0.0.9"
+	if a := visitFrom(t, regular, s.address, "GET /pid HTTP/1.1", "").response(t); a.Status != 200 {
+		t.Fatal(a)
+	}
+	first := busy(t, s.address)
+	const endless = "GET /stream?n=1000000&gap=10ms HTTP/1.1"
+	for n := range 4 {
+		visitFrom(t, fmt.Sprint("127.0.1.", 1+n), s.address, endless, "")
+		s.queued(t, n+1)
+	}
+	refused(t, visitFrom(t, "127.0.1.9", s.address, endless, ""), "one more stranger")
+	v := visitFrom(t, regular, s.address, "GET /pid HTTP/1.1", "")
+	s.counts(t, `ancora_rejected_total{application="/",reason="queue_full",site="shop"} 2`) // a stranger has made room
+	first.Close()
+	if a := v.response(t); a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }
