@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 
@@ -19,14 +18,17 @@ const little = 0.05
 type gauges struct {
 	ran, waited, idle gauge
 	at                time.Time // of the last look
+	close             func()
 }
 
 // newGauges reads below proc, a mounted proc(5).
 func newGauges(proc string) *gauges {
+	all := &threads{dir: proc + "/self/task"}
 	return &gauges{
 		ran:    gauge{total: processTime},
-		waited: gauge{total: func() (time.Duration, error) { return waitTime(proc + "/self/task") }},
+		waited: gauge{total: all.waited},
 		idle:   gauge{total: func() (time.Duration, error) { return idleTime(proc + "/stat") }},
+		close:  all.close,
 	}
 }
 
@@ -82,34 +84,6 @@ func processTime() (time.Duration, error) {
 	return time.Duration(t.Nano()), err
 }
 
-// waitTime is how long the threads have waited for a processor although they had something to do.
-func waitTime(tasks string) (time.Duration, error) {
-	dir, err := os.Open(tasks)
-	if err != nil {
-		return 0, err
-	}
-	threads, err := dir.Readdirnames(-1)
-	if err := errors.Join(err, dir.Close()); err != nil {
-		return 0, err
-	}
-	var sum time.Duration
-	for _, thread := range threads {
-		text, err := readLine(tasks + "/" + thread + "/schedstat")
-		if errors.Is(err, os.ErrNotExist) {
-			continue // it has ended, or the kernel does not count
-		}
-		if err != nil {
-			return 0, err
-		}
-		waited, err := field(text, 1) // of three: ran, waited, how often (Documentation/scheduler/sched-stats.rst)
-		if err != nil {
-			return 0, fmt.Errorf("schedstat of thread %s: %w", thread, err)
-		}
-		sum += time.Duration(waited)
-	}
-	return sum, nil
-}
-
 // idleTime is how long the processors of the host have had nothing to do.
 func idleTime(stat string) (time.Duration, error) {
 	line, err := readLine(stat)
@@ -125,16 +99,21 @@ func idleTime(stat string) (time.Duration, error) {
 	return time.Duration(idle+iowait) * tick, nil
 }
 
-// readLine gives the first line of a file, which is a short one, with three system calls: os.ReadFile takes seven, and this is
-// done for every thread ten times a second.
+// readLine gives the first line of a file, which is a short one, with three system calls: os.ReadFile takes seven.
 func readLine(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
+	line, err := lineOf(fd)
+	return line, errors.Join(err, unix.Close(fd))
+}
+
+// lineOf is readLine of a file that is open, with one system call.
+func lineOf(fd int) ([]byte, error) {
 	buf := make([]byte, 256)
-	n, err := unix.Read(fd, buf)
-	if err := errors.Join(err, unix.Close(fd)); err != nil {
+	n, err := unix.Pread(fd, buf, 0)
+	if err != nil {
 		return nil, err
 	}
 	line, _, _ := bytes.Cut(buf[:n], []byte("\n"))

@@ -5,8 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // write makes a file below dir.
@@ -31,6 +36,18 @@ func TestTotals(t *testing.T) {
 	if got, err := g.idle.total(); got != 30450*time.Millisecond || err != nil {
 		t.Errorf("processors were idle for %v, %v; want 30.45s", got, err)
 	}
+	defer g.close()
+	write(t, dir, "self/task/7/schedstat", "6000 2100000 13\n")
+	write(t, dir, "self/task/10/schedstat", "100 900000 3\n")
+	for look := range 2 * relist { // the new one is found meanwhile, and counts from there on
+		if got, err := g.waited.total(); got != 2600*time.Microsecond || err != nil {
+			t.Errorf("look %d: threads waited for %v, %v; want 2.6ms", look, got, err)
+		}
+	}
+	write(t, dir, "self/task/10/schedstat", "100 901000 3\n")
+	if got, err := g.waited.total(); got != 2601*time.Microsecond || err != nil {
+		t.Errorf("threads waited for %v, %v; want 2.601ms", got, err)
+	}
 	for name, text := range map[string]string{"self/task/8/schedstat": "100\n", "stat": "cpu 1 2 3 4\n"} {
 		write(t, dir, name, text)
 	}
@@ -45,6 +62,7 @@ func TestTotals(t *testing.T) {
 // TestTotalsOfThisMachine: what is read is really there, and grows.
 func TestTotalsOfThisMachine(t *testing.T) {
 	g := newGauges("/proc")
+	defer g.close()
 	before, err := g.ran.total()
 	if err != nil || before <= 0 {
 		t.Fatalf("ran for %v, %v", before, err)
@@ -64,6 +82,41 @@ func TestTotalsOfThisMachine(t *testing.T) {
 	for name, total := range map[string]func() (time.Duration, error){"waited": g.waited.total, "idle": g.idle.total} {
 		if got, err := total(); err != nil || got <= 0 {
 			t.Errorf("%s for %v, %v", name, got, err)
+		}
+	}
+}
+
+// TestThreadsEnd: one that has ended is no failure, and what it had waited stays counted.
+func TestThreadsEnd(t *testing.T) {
+	all := &threads{dir: "/proc/self/task"}
+	defer all.close()
+	end, begun := make(chan struct{}), make(chan int)
+	var ended sync.WaitGroup
+	for range 2 { // the first thread of a process does not end, so one of two is another one
+		ended.Go(func() {
+			runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
+			begun <- unix.Gettid()
+			<-end
+		})
+	}
+	a, b := <-begun, <-begun
+	if a == unix.Getpid() {
+		a = b
+	}
+	id := strconv.Itoa(a)
+	before, err := all.waited()
+	if err != nil || all.open[id] == nil {
+		t.Fatalf("thread %s of %v, %v", id, all.open, err)
+	}
+	close(end)
+	ended.Wait()
+	for deadline := time.Now().Add(10 * time.Second); all.open[id] != nil; runtime.Gosched() {
+		after, err := all.waited()
+		if err != nil || after < before {
+			t.Fatalf("waited for %v, then %v, %v", before, after, err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("thread %s is there after 10 s", id)
 		}
 	}
 }

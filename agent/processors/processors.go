@@ -15,7 +15,8 @@ import (
 // that looks for one, and four forward more than most hosts have applications for.
 const Most = 4
 
-// interval is how often the load is looked at, and rest how often when there is little of it: to wake up costs.
+// interval is how often the load is looked at, and rest how often when there is little of it or all processors are in use, so that
+// there is no hurry: to look costs.
 const (
 	interval = 100 * time.Millisecond
 	rest     = 500 * time.Millisecond
@@ -54,6 +55,7 @@ func (g *Governor) Run(ctx context.Context) error {
 	defer g.all()
 	most := runtime.GOMAXPROCS(0) // New has put all in use
 	rule, gauges := newRule(), newGauges(g.proc)
+	defer gauges.close()
 	timer := time.NewTimer(interval)
 	defer timer.Stop()
 	for {
@@ -73,7 +75,7 @@ func (g *Governor) Run(ctx context.Context) error {
 			}
 			g.log.Debug("processors follow the load", "processors", runtime.GOMAXPROCS(0), "before", now, "ran", l.ran, "waited", l.waited, "idle", l.idle)
 		}
-		if now == 1 && l.ran < little {
+		if now = runtime.GOMAXPROCS(0); now == most || now == 1 && l.ran < little {
 			timer.Reset(rest)
 		} else {
 			timer.Reset(interval)
