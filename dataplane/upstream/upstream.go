@@ -52,7 +52,7 @@ var (
 // not pay for. An end that a look would have seen the sweep finds. Bytes that nobody has asked for, and that came within this
 // time, would be taken for the answer; only an application that breaks HTTP sends any, and every proxy that waits for events
 // is as late to see them.
-const fresh = 5 * time.Millisecond
+const fresh = 10 * time.Millisecond
 
 // bufferSize is what is read at once from an instance.
 const bufferSize = 64 << 10
