@@ -58,13 +58,16 @@ func (r *reader) attributesOf(section string) map[string]read {
 		"requestTimeout":          r.span(&c.RequestTimeout, limits.RequestTimeout),
 		"rapidFailsPerMinute":     r.count(limits.RapidFailsPerMinute, func(n uint32) { c.RapidFailsPerMinute = &n }),
 		"processesPerApplication": r.processes(limits.ProcessesPerApplication),
-		"stdoutLogEnabled":        r.boolean(func(a attribute, on bool) { r.unless(on, a) }),
-		"stdoutLogFile":           func(a attribute) { r.note(a.at, "stdoutLogFile=\"%s\" is not honoured yet", a.value) },
+		"stdoutLogEnabled":        r.boolean(func(a attribute, on bool) { c.StdoutLogEnabled = on; r.unless(on, a) }),
+		"stdoutLogFile": func(a attribute) {
+			c.StdoutLogFile = a.value
+			r.note(a.at, "stdoutLogFile=\"%s\" is not honoured yet", a.value)
+		},
 		"forwardWindowsAuthToken": r.boolean(func(a attribute, on bool) { r.unless(on, a) }),
 	}
 	if section == "httpPlatform" {
 		all["startupRetryCount"] = func(a attribute) {
-			r.count(site.Limit{Name: "startupRetryCount", Max: 100}, func(uint32) { r.unless(true, a) })(a)
+			r.count(site.Limit{Name: "startupRetryCount", Max: 100}, func(n uint32) { c.StartupRetryCount = &n; r.unless(true, a) })(a)
 		}
 		return all
 	}
@@ -112,6 +115,7 @@ func (r *reader) count(limit site.Limit, to func(n uint32)) read {
 func (r *reader) processes(limit site.Limit) read {
 	return func(a attribute) {
 		r.count(limit, func(n uint32) {
+			r.config.Processes = &n
 			if n > 1 {
 				r.wrong(a.at, a.name, a.value, "more than one process is not supported yet: 1 is")
 			}
@@ -236,6 +240,11 @@ func (r *reader) settings(e *element) {
 		}
 		r.only(s, "name", "value")
 		r.leaf(s)
+		value, _ := s.attribute("value")
+		if r.config.Settings == nil {
+			r.config.Settings = map[string]string{}
+		}
+		r.config.Settings[strings.ToLower(name.value)] = value.value
 		r.note(s.at, "handlerSetting %s is not honoured yet", name.value)
 	}
 }

@@ -25,6 +25,13 @@ type Config struct {
 	DisableStartUpErrorPage                             *bool
 	// InProcess is hostingModel, which is in-process when it is absent (D10).
 	InProcess bool
+	// Processes is processesPerApplication, StartupRetryCount of httpPlatform alone.
+	Processes, StartupRetryCount *uint32
+	// StdoutLogEnabled and StdoutLogFile are as written; an empty file is the section's default.
+	StdoutLogEnabled bool
+	StdoutLogFile    string
+	// Settings is handlerSettings, names in lower case.
+	Settings map[string]string
 	// Env is environmentVariables in their order, values as written.
 	Env []site.Variable
 	// Notes is what is accepted and has no effect.
