@@ -24,8 +24,11 @@ func (r *reader) wrong(at place, field, value, format string, args ...any) {
 	r.problems = append(r.problems, Error{r.file, at.line, at.column, field, value, fmt.Sprintf(format, args...)})
 }
 
-func (r *reader) note(at place, format string, args ...any) {
-	r.config.Notes = append(r.config.Notes, Note{at.line, at.column, fmt.Sprintf(format, args...)})
+// note says that something has no effect.
+func (r *reader) note(at place, format string, args ...any) { r.say(Ignored, at, format, args...) }
+
+func (r *reader) say(kind Kind, at place, format string, args ...any) {
+	r.config.Notes = append(r.config.Notes, Note{kind, at.line, at.column, fmt.Sprintf(format, args...)})
 }
 
 func (r *reader) sort() {

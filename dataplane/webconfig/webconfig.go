@@ -34,15 +34,28 @@ type Config struct {
 	Settings map[string]string
 	// Env is environmentVariables in their order, values as written.
 	Env []site.Variable
-	// Notes is what is accepted and has no effect.
+	// Notes is what operators should know of how the file is read.
 	Notes []Note
 }
 
 // Note is a remark about a place in the file.
 type Note struct {
+	Kind         Kind
 	Line, Column int
 	Text         string
 }
+
+// Kind says what a note means for an operator.
+type Kind string
+
+const (
+	// Honoured is a section that has the effect it has in IIS.
+	Honoured Kind = "honoured"
+	// Ignored has no effect.
+	Ignored Kind = "ignored"
+	// Warning is what likely is not as its author meant it.
+	Warning Kind = "warning"
+)
 
 // Error is one problem of a file. Line and Column count from 1, columns in characters; 0 means the file as a whole.
 type Error struct {
