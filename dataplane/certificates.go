@@ -119,7 +119,7 @@ func (s *Server) secureWith(r *runningSite, all []*certificates) {
 	look := func() string { return certificateStamp(files, time.Unix(r.ends.Load(), 0)) }
 	name := r.name
 	s.apps.Go(func() {
-		watch(ctx, dirs, func(string) bool { return true }, look, func() { s.certificatesChanged(name) })
+		watch(ctx, dirs, func(string) bool { return true }, rest{200 * time.Millisecond, 2 * time.Second, false}, look, func() { s.certificatesChanged(name) })
 	})
 }
 

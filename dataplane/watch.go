@@ -12,22 +12,24 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
 
-const (
-	configPoll = 2 * time.Second
-	// configQuiet is how long a changed web.config must rest: tools write it in several steps.
-	configQuiet = 200 * time.Millisecond
-)
+const slowPoll = 2 * time.Second
+
+// rest is when what has changed is looked at: tools write files in several steps.
+type rest struct {
+	quiet, most time.Duration // after so long without an event, and after so long with more of them
+	all         bool          // events of all files in the directories count, once one of ours has changed
+}
 
 // watchConfig calls changed after each change of the folder's web.config, in any spelling, until ctx ends: by events,
-// and by a slow poll where there are none.
+// and by a slow poll where there are none. A deployment writes more than web.config, in any order, and is let finish.
 func watchConfig(ctx context.Context, root string, changed func()) {
 	ours := func(file string) bool { return strings.EqualFold(file, "web.config") }
-	watch(ctx, []string{root}, ours, func() stamp { return configStamp(root) }, changed)
+	watch(ctx, []string{root}, ours, rest{time.Second, 30 * time.Second, true}, func() stamp { return configStamp(root) }, changed)
 }
 
 // watch calls changed after each change of what look sees, until ctx ends. It looks when files of dirs that are ours have
 // rested after an event, and in a slow poll.
-func watch[T comparable](ctx context.Context, dirs []string, ours func(file string) bool, look func() T, changed func()) {
+func watch[T comparable](ctx context.Context, dirs []string, ours func(file string) bool, r rest, look func() T, changed func()) {
 	events := make(<-chan fsnotify.Event)
 	if watcher, err := fsnotify.NewWatcher(); err == nil {
 		defer watcher.Close()
@@ -37,17 +39,18 @@ func watch[T comparable](ctx context.Context, dirs []string, ours func(file stri
 			}
 		}
 	}
-	poll := time.NewTicker(configPoll)
+	poll := time.NewTicker(slowPoll)
 	defer poll.Stop()
 	seen := look()
-	compare := func() {
-		if now := look(); now != seen {
-			seen = now
-			changed()
-		}
-	}
 	quiet := time.NewTimer(time.Hour)
 	defer quiet.Stop()
+	var since time.Time // when it began to change; zero: it does not
+	stir := func() {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		quiet.Reset(max(min(r.quiet, time.Until(since.Add(r.most))), 0))
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,13 +58,19 @@ func watch[T comparable](ctx context.Context, dirs []string, ours func(file stri
 		case e, open := <-events:
 			if !open {
 				events = nil
-			} else if ours(filepath.Base(e.Name)) {
-				quiet.Reset(configQuiet)
+			} else if ours(filepath.Base(e.Name)) || r.all && !since.IsZero() {
+				stir()
+			}
+		case <-poll.C:
+			if since.IsZero() && look() != seen { // without an event
+				stir()
 			}
 		case <-quiet.C:
-			compare()
-		case <-poll.C:
-			compare()
+			since = time.Time{}
+			if now := look(); now != seen {
+				seen = now
+				changed()
+			}
 		}
 	}
 }
