@@ -104,7 +104,7 @@ func TestMetrics(t *testing.T) {
 func TestProcessors(t *testing.T) {
 	dir := lab.Dir(t)
 	lab.Folder(t, dir, "root", nil)
-	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", dir+"/root", "", lab.Bin(t, "childapp"))), "--processors", "3")
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", dir+"/root", "", lab.Bin(t, "childapp"))), "--processors", "2")
 	lab.Eventually(t, func() string {
 		if a := lab.Get(t, s.address, "/"); a.Status != 200 {
 			return fmt.Sprint(a.Status, a.Body)
