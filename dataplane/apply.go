@@ -28,11 +28,14 @@ type runningSite struct {
 }
 
 type runningApp struct {
-	path, root string
-	app        *app.App
-	shutdown   time.Duration
-	cancel     context.CancelFunc // of its watchers
+	path, root      string
+	app             *app.App
+	drain, shutdown time.Duration
+	pinned          bool               // changes of web.config do not concern it
+	cancel          context.CancelFunc // of its watchers
 }
+
+func (a *runningApp) ownDrain() time.Duration { return a.drain }
 
 // Apply makes the running set equal to d. It returns at once; what came of it is told by Snapshot. The first call adopts
 // what runs already and ends what nobody wants.
@@ -66,7 +69,7 @@ func (s *Server) applyLocked() {
 	s.listeners.serve()
 	s.applyNotices()
 	for _, r := range gone {
-		s.retire(r, drainLimit)
+		s.retire(r, (*runningApp).ownDrain)
 	}
 	s.scheduleHealing()
 }
@@ -125,7 +128,7 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, specs ma
 			a = s.newApp(r.name, path, spec)
 			r.apps[path] = a
 		}
-		a.shutdown = spec.Pool.Shutdown
+		a.drain, a.shutdown, a.pinned = spec.Drain, spec.Pool.Shutdown, spec.Pinned
 		a.app.Update(spec)
 		s.adopt(r.name, path, a.app)
 	}
@@ -148,12 +151,17 @@ func (s *Server) newApp(name, path string, spec *app.Spec) *runningApp {
 }
 
 // configChanged reads web.config again: what is good is a graceful recycle (CFG-1, a touch counts), what is broken keeps
-// what runs and says where (D8).
+// what runs and says where (D8). An application whose web.config said so does not take part (CFG-3), until the site is applied
+// or recycled by an operator.
 func (s *Server) configChanged(name, path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.sites[name]
 	if r == nil || r.apps[path] == nil {
+		return
+	}
+	if r.apps[path].pinned {
+		s.log.Info("web.config changed, which disallowRotationOnConfigChange says to ignore", "site", name, "application", path)
 		return
 	}
 	for _, d := range s.desired.Sites {
@@ -162,7 +170,7 @@ func (s *Server) configChanged(name, path string) {
 		}
 		before := r.rejected
 		for _, old := range s.applySite(d) {
-			s.retire(old, drainLimit)
+			s.retire(old, (*runningApp).ownDrain)
 		}
 		if r.rejected == "" && before == "" {
 			if a := r.apps[path]; a != nil {

@@ -104,7 +104,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
-		Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
+		Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
 		BodyLimit: bodyLimit(plan.BodyLimit),
 		Limits:    turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
 	}

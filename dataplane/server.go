@@ -25,7 +25,7 @@ const (
 	// healFirst to healMost: how soon a site that was rejected for the host's own state is looked at again.
 	healFirst = time.Second
 	healMost  = 30 * time.Second
-	// drainLimit is how long requests in flight may go on when an application is replaced.
+	// drainLimit is how long requests in flight may go on when a listener is closed.
 	drainLimit = 90 * time.Second
 )
 
@@ -167,7 +167,7 @@ func (s *Server) shutdown() error {
 	// The listeners stop accepting first, so that requests on their way find an application still.
 	s.listeners.stop(longest)
 	for _, r := range all {
-		s.retire(r, longest)
+		s.retire(r, func(*runningApp) time.Duration { return longest })
 	}
 	s.closing.Wait()
 	s.apps.Wait()
@@ -230,9 +230,10 @@ func (s *Server) poke() {
 }
 
 // retire closes a site's applications and waits beside for their end.
-func (s *Server) retire(r *runningSite, drain time.Duration) {
+func (s *Server) retire(r *runningSite, drainOf func(*runningApp) time.Duration) {
 	r.unwatch()
 	for _, a := range r.apps {
+		drain := drainOf(a)
 		a.cancel()
 		a.app.Close(drain)
 		s.closing.Go(func() {

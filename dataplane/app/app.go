@@ -19,12 +19,15 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/turnstile"
 )
 
-// drainLimit is how long requests in flight may go on when an instance is replaced (SHD-7, IIS' own limit).
-const drainLimit = 90 * time.Second
-
 // Spec is an application as it is to run.
 type Spec struct {
 	Pool supervise.Config
+	// Drain is how long requests in flight may go on when an instance is replaced (SHD-7).
+	Drain time.Duration
+	// Pinned says that changes of web.config do not concern what runs (CFG-3).
+	Pinned bool
+	// Alone says that no two instances may run at once: what is replaced ends first.
+	Alone bool
 	// RequestTimeout is inactivity (FWD-30); 0 is none.
 	RequestTimeout time.Duration
 	// BodyLimit is as in forward.Options.
@@ -60,6 +63,8 @@ type App struct {
 	swapErr error           // why the newest replacement did not come up
 	closed  bool
 	retired []*supervise.Pool
+
+	successor *successor // what the pool waits for before its first start; nil: nothing
 }
 
 type door struct{ forward.Door }
@@ -144,7 +149,7 @@ func (a *App) Update(spec *Spec) {
 	}
 	if old.Pool.Fingerprint == spec.Pool.Fingerprint && old.Pool.Epoch >= spec.Pool.Epoch {
 		a.spec = spec
-		a.setDoor(&running{a, a.pool, spec})
+		a.setDoor(a.runningDoor())
 		return
 	}
 	a.replace(spec)
@@ -162,13 +167,18 @@ func (a *App) Recycle() {
 // replace starts a pool beside the current one; the lock is held.
 func (a *App) replace(spec *Spec) {
 	a.cancelSwap()
-	next := supervise.New(a.poolConfig(spec))
 	starting, ready := a.pool.Running()
+	if spec.Alone && (starting || ready || a.successor.pending()) {
+		a.succeed(spec)
+		return
+	}
+	next := supervise.New(a.poolConfig(spec))
 	if !starting && !ready && !spec.Pool.Always {
 		// Nothing runs, so there is nothing to keep while the new one comes up.
-		a.retire(a.pool, 0)
-		a.spec, a.pool, a.swapErr = spec, next, nil
-		a.setDoor(&running{a, next, spec})
+		old := a.pool
+		a.setPool(spec, next, nil)
+		a.setDoor(a.runningDoor())
+		a.retire(old, 0)
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -189,15 +199,16 @@ func (a *App) finish(ctx context.Context, s *swap) {
 	}
 	a.next = nil
 	if err != nil {
+		err = beside(err)
 		a.swapErr = err
 		a.log.Warn("replacement does not start, the old one goes on", "error", err)
 		a.retire(s.pool, 0)
 		return
 	}
-	old := a.pool
-	a.spec, a.pool, a.swapErr = s.spec, s.pool, nil
-	a.setDoor(&running{a, s.pool, s.spec})
-	a.retire(old, drainLimit)
+	old, drain := a.pool, a.spec.Drain
+	a.setPool(s.spec, s.pool, nil)
+	a.setDoor(a.runningDoor())
+	a.retire(old, drain)
 }
 
 // Fail says why the application cannot run at all. What runs goes on.
@@ -252,13 +263,21 @@ func (a *App) turnLocked() {
 		a.setDoor(&failed{a.reason})
 	case a.pool == nil:
 		a.pool = supervise.New(a.poolConfig(a.spec))
-		a.setDoor(&running{a, a.pool, a.spec})
+		if a.spec.Alone && len(a.retired) > 0 {
+			a.setSuccessor(newSuccessor())
+			a.startAfterRetired(a.spec.Pool.Always)
+			a.setDoor(a.runningDoor())
+			return
+		}
+		a.setDoor(a.runningDoor())
 		if a.spec.Pool.Always {
 			pool := a.pool
 			go func() { _ = pool.Start() }()
 		}
 	}
 }
+
+func (a *App) runningDoor() *running { return &running{a, a.pool, a.spec, a.successor} }
 
 // after runs unlock and tells of the change.
 func (a *App) after(unlock func()) {
@@ -288,6 +307,7 @@ func (a *App) dropPools(drain time.Duration) {
 	if a.pool != nil {
 		a.retire(a.pool, drain)
 		a.pool = nil
+		a.setSuccessor(nil)
 	}
 }
 

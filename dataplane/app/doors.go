@@ -22,9 +22,10 @@ const retryLater = 5
 
 // running forwards to the instances of a pool.
 type running struct {
-	app  *App
-	pool *supervise.Pool
-	spec *Spec
+	app   *App
+	pool  *supervise.Pool
+	spec  *Spec
+	after *successor
 }
 
 func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {

@@ -42,7 +42,11 @@ func (d *running) acquire(ctx context.Context) (supervise.Claim, error) {
 		return claim, nil
 	}
 	d.app.turnstile.Start()
-	claim, err := d.pool.Acquire(ctx)
+	err := d.after.wait(ctx)
+	var claim supervise.Claim
+	if err == nil {
+		claim, err = d.pool.Acquire(ctx)
+	}
 	if err == nil || errors.Is(err, supervise.ErrStopping) || ctx.Err() != nil { // nothing that concerns anybody else
 		d.app.turnstile.Started(nil)
 	} else {

@@ -41,9 +41,13 @@ type Plan struct {
 	// Unix says that an instance listens on a unix socket.
 	Unix bool
 
-	Startup, Shutdown, Request time.Duration
-	RapidFails                 int
-	PlainErrors, Development   bool
+	Startup, Shutdown, Drain, Request time.Duration
+	// Pinned is disallowRotationOnConfigChange.
+	Pinned bool
+	// Alone says that an instance must end before the one that replaces it starts.
+	Alone                    bool
+	RapidFails               int
+	PlainErrors, Development bool
 	// BodyLimit is site.Unlimited or a number of bytes.
 	BodyLimit          int64
 	Concurrency, Queue int
@@ -87,6 +91,8 @@ func (p *Plan) settings(in Input) error {
 	}
 	p.Startup = first(limits.StartupTimeLimit, a.StartupTimeLimit, c.StartupTimeLimit)
 	p.Shutdown = first(limits.ShutdownTimeLimit, a.ShutdownTimeLimit, c.ShutdownTimeLimit)
+	p.Pinned = isOn(c.Settings["disallowrotationonconfigchange"])
+	p.Drain = first(limits.Drain, a.Drain)
 	p.Request = first(limits.RequestTimeout, a.RequestTimeout, c.RequestTimeout)
 	p.RapidFails = count(limits.RapidFailsPerMinute, a.RapidFailsPerMinute, c.RapidFailsPerMinute)
 	if plain := either(a.DisableStartUpErrorPage, c.DisableStartUpErrorPage); plain != nil {
@@ -109,8 +115,18 @@ func (p *Plan) settings(in Input) error {
 	for _, name := range []string{"ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT"} {
 		p.Development = p.Development || strings.EqualFold(p.variable(name), "Development")
 	}
-	return p.fixed()
+	if err := p.fixed(); err != nil {
+		return err
+	}
+	if a.Overlap != nil && *a.Overlap && p.Port != 0 {
+		return fmt.Errorf("overlap: true cannot be with a port of its own: %d is fixed, so the old instance must end before the next one starts", p.Port)
+	}
+	p.Alone = p.Port != 0 || a.Overlap != nil && !*a.Overlap
+	return nil
 }
+
+// isOn reads a handlerSetting that is a switch.
+func isOn(value string) bool { return strings.EqualFold(value, "true") || value == "1" }
 
 // fixed takes port and token where the application's settings name them (ENV-1, ENV-3).
 func (p *Plan) fixed() error {

@@ -65,6 +65,11 @@ type Application struct {
 	StartupTimeLimit *time.Duration
 	// ShutdownTimeLimit is how long an instance may take to end before it is killed.
 	ShutdownTimeLimit *time.Duration
+	// Drain is how long requests in flight may go on when an instance is replaced, before ShutdownTimeLimit begins.
+	Drain *time.Duration
+	// Overlap, where it is false, ends what runs before what replaces it starts: for applications that hold something of
+	// which there is one, as a fixed port is. nil is true, unless the port is fixed.
+	Overlap *bool
 	// RequestTimeout is inactivity for each read or write, not a total (FWD-30); 0 is no limit.
 	RequestTimeout *time.Duration
 	// RapidFailsPerMinute is how many failures a rolling minute may hold (RFP-9); 0 refuses after the first.

@@ -50,6 +50,7 @@ func TestValidate(t *testing.T) {
 		"access log":        {func(s *Site) { s.AccessLog = "xml" }, []string{"accessLog"}},
 		"no access log":     {func(s *Site) { s.AccessLog = AccessLogOff }, nil},
 		"half seconds":      {func(s *Site) { s.Applications[0].StartupTimeLimit = &second }, []string{"applications[0].ready.timeout"}},
+		"drains for ever":   {func(s *Site) { d := 3601 * time.Second; s.Applications[0].Drain = &d }, []string{"applications[0].drain"}},
 		"too long":          {func(s *Site) { s.Applications[0].ShutdownTimeLimit = &hour }, []string{"applications[0].stop.timeout"}},
 		"rapid fails":       {func(s *Site) { s.Applications[0].RapidFailsPerMinute = &many }, []string{"applications[0].rapidFailsPerMinute"}},
 		"body below none":   {func(s *Site) { s.Applications[0].BodyLimit = &negative }, []string{"applications[0].limits.body"}},

@@ -137,6 +137,7 @@ func (c *check) application(at string, a *Application) {
 	limits := TheLimits()
 	c.duration(at+".ready.timeout", a.StartupTimeLimit, limits.StartupTimeLimit)
 	c.duration(at+".stop.timeout", a.ShutdownTimeLimit, limits.ShutdownTimeLimit)
+	c.duration(at+".drain", a.Drain, limits.Drain)
 	c.duration(at+".requestTimeout", a.RequestTimeout, limits.RequestTimeout)
 	c.number(at+".rapidFailsPerMinute", a.RapidFailsPerMinute, limits.RapidFailsPerMinute)
 	if n := a.BodyLimit; n != nil && *n != Unlimited && !limits.Body.Contains(*n) {

@@ -73,6 +73,10 @@ func (w *writer) application(a *site.Application) {
 	}
 	w.duration("ready: {timeout: %s}", a.StartupTimeLimit)
 	w.duration("stop: {timeout: %s}", a.ShutdownTimeLimit)
+	w.duration("drain: %s", a.Drain)
+	if a.Overlap != nil {
+		w.line(2, "overlap: %t", *a.Overlap)
+	}
 	w.duration("requestTimeout: %s", a.RequestTimeout)
 	if a.RapidFailsPerMinute != nil {
 		w.line(2, "rapidFailsPerMinute: %d", *a.RapidFailsPerMinute)

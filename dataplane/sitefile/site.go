@@ -113,6 +113,8 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 		"stop": func(n ast.Node, path string) {
 			r.fields(n, path, map[string]field{"timeout": r.duration(&a.ShutdownTimeLimit)}, "signal")
 		},
+		"drain":                   r.duration(&a.Drain),
+		"overlap":                 r.boolean(&a.Overlap),
 		"requestTimeout":          r.duration(&a.RequestTimeout),
 		"rapidFailsPerMinute":     r.number(&a.RapidFailsPerMinute),
 		"disableStartUpErrorPage": r.boolean(&a.DisableStartUpErrorPage),

@@ -37,6 +37,8 @@ applications:
         lines
     ready: {timeout: 60s}
     stop: {timeout: 20s}
+    drain: 30s
+    overlap: false
     requestTimeout: 2m
     rapidFailsPerMinute: 0
     disableStartUpErrorPage: true
@@ -62,7 +64,7 @@ func wholeSite() *site.Site {
 				{Name: "ASPNETCORE_ENVIRONMENT", Value: "Production"}, {Name: "Number", Value: "007"}, {Name: "Flag", Value: "true"},
 				{Name: "Empty"}, {Name: "Text", Value: "two\nlines\n"},
 			},
-			StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), RequestTimeout: pointer(2 * time.Minute),
+			StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), Drain: pointer(30 * time.Second), Overlap: pointer(false), RequestTimeout: pointer(2 * time.Minute),
 			RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
 			BodyLimit: pointer(int64(64 << 20)), Concurrency: pointer(uint32(200)), Queue: pointer(uint32(0)), QueueTimeout: pointer(10 * time.Second),
 		}, {

@@ -54,13 +54,13 @@ func application(m *typesv1.Application) (site.Application, error) {
 	a := site.Application{
 		Path: m.GetPath(), Root: m.GetRoot(), User: m.GetUser(), Command: p.GetCommand(),
 		StartupTimeLimit: duration(p.GetStartupTimeLimit()), ShutdownTimeLimit: duration(p.GetShutdownTimeLimit()),
-		RequestTimeout: duration(f.GetRequestTimeout()), QueueTimeout: duration(l.GetQueueTimeout()),
+		Drain: duration(p.GetDrain()), RequestTimeout: duration(f.GetRequestTimeout()), QueueTimeout: duration(l.GetQueueTimeout()),
 	}
 	if l != nil {
 		a.BodyLimit, a.Concurrency, a.Queue = l.Body, l.Concurrency, l.Queue
 	}
 	if p != nil {
-		a.RapidFailsPerMinute = p.RapidFailsPerMinute
+		a.RapidFailsPerMinute, a.Overlap = p.RapidFailsPerMinute, p.Overlap
 	}
 	if f != nil {
 		a.DisableStartUpErrorPage = f.DisableStartUpErrorPage
@@ -98,7 +98,7 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 	p := &typesv1.ProcessSpec{
 		Command: a.Command, StartupTimeLimit: durationMessage(a.StartupTimeLimit),
 		ShutdownTimeLimit: durationMessage(a.ShutdownTimeLimit), RapidFailsPerMinute: a.RapidFailsPerMinute,
-		Socket: sockets().number(a.Socket), Start: startModes().number(a.Start),
+		Socket: sockets().number(a.Socket), Start: startModes().number(a.Start), Drain: durationMessage(a.Drain), Overlap: a.Overlap,
 	}
 	for _, v := range a.Env {
 		p.Env = append(p.Env, &typesv1.EnvironmentVariable{Name: v.Name, Value: v.Value})

@@ -11,6 +11,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -28,6 +29,7 @@ type options struct {
 	fork       string
 	listener   string
 	say        string
+	also       string
 }
 
 func main() {
@@ -59,6 +61,7 @@ func parse(args []string) options {
 	flags.BoolVar(&o.noShutdown, "no-shutdown-request", false, "answer the shutdown request with 404, as programs without IIS integration do")
 	flags.StringVar(&o.fork, "fork", "", "leave grandchildren behind at start: plain, setsid or double")
 	flags.StringVar(&o.listener, "listener", "", "grandchild: serve from a child of this process")
+	flags.StringVar(&o.also, "also", "", "listen on this address as well, before anything else, as programs do that have ports of their own")
 	flags.StringVar(&o.say, "say", "", "text of the answer to /")
 	_ = flags.Parse(args)
 	return o
@@ -69,6 +72,13 @@ func run(o options) error {
 	if o.exit >= 0 {
 		fmt.Fprintln(os.Stderr, "childapp: cannot start: told to exit")
 		os.Exit(o.exit)
+	}
+	if o.also != "" {
+		own, err := net.Listen("tcp", o.also)
+		if err != nil {
+			return err
+		}
+		defer own.Close()
 	}
 	if o.fork != "" {
 		if err := fork(o.fork); err != nil {

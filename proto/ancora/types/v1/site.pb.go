@@ -963,7 +963,11 @@ type ProcessSpec struct {
 	// 0 to 100, default 10. Zero is legal: the first failure refuses.
 	RapidFailsPerMinute *uint32 `protobuf:"varint,6,opt,name=rapid_fails_per_minute,json=rapidFailsPerMinute,proto3,oneof" json:"rapid_fails_per_minute,omitempty"`
 	// UNSPECIFIED is TCP. UNIX is for profile GENERIC only.
-	Socket        Socket `protobuf:"varint,7,opt,name=socket,proto3,enum=ancora.types.v1.Socket" json:"socket,omitempty"`
+	Socket Socket `protobuf:"varint,7,opt,name=socket,proto3,enum=ancora.types.v1.Socket" json:"socket,omitempty"`
+	// How long requests in flight may go on when an instance is replaced: 0 to 3600 s, default 90 s.
+	Drain *durationpb.Duration `protobuf:"bytes,20,opt,name=drain,proto3" json:"drain,omitempty"`
+	// False ends what runs before what replaces it starts. Default true, unless the port is fixed.
+	Overlap       *bool `protobuf:"varint,21,opt,name=overlap,proto3,oneof" json:"overlap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1045,6 +1049,20 @@ func (x *ProcessSpec) GetSocket() Socket {
 		return x.Socket
 	}
 	return Socket_SOCKET_UNSPECIFIED
+}
+
+func (x *ProcessSpec) GetDrain() *durationpb.Duration {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
+}
+
+func (x *ProcessSpec) GetOverlap() bool {
+	if x != nil && x.Overlap != nil {
+		return *x.Overlap
+	}
+	return false
 }
 
 type EnvironmentVariable struct {
@@ -1290,7 +1308,7 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\aprofile\x18\x04 \x01(\x0e2\x18.ancora.types.v1.ProfileR\aprofile\x126\n" +
 	"\aprocess\x18\x05 \x01(\v2\x1c.ancora.types.v1.ProcessSpecR\aprocess\x126\n" +
 	"\aforward\x18\x06 \x01(\v2\x1c.ancora.types.v1.ForwardSpecR\aforward\x122\n" +
-	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limitsJ\x04\b\b\x10\tR\arelease\"\xab\x03\n" +
+	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limitsJ\x04\b\b\x10\tR\arelease\"\x87\x04\n" +
 	"\vProcessSpec\x12\x18\n" +
 	"\acommand\x18\x01 \x03(\tR\acommand\x126\n" +
 	"\x03env\x18\x02 \x03(\v2$.ancora.types.v1.EnvironmentVariableR\x03env\x120\n" +
@@ -1298,8 +1316,12 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x12startup_time_limit\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x10startupTimeLimit\x12I\n" +
 	"\x13shutdown_time_limit\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x11shutdownTimeLimit\x128\n" +
 	"\x16rapid_fails_per_minute\x18\x06 \x01(\rH\x00R\x13rapidFailsPerMinute\x88\x01\x01\x12/\n" +
-	"\x06socket\x18\a \x01(\x0e2\x17.ancora.types.v1.SocketR\x06socketB\x19\n" +
-	"\x17_rapid_fails_per_minute\"?\n" +
+	"\x06socket\x18\a \x01(\x0e2\x17.ancora.types.v1.SocketR\x06socket\x12/\n" +
+	"\x05drain\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\x05drain\x12\x1d\n" +
+	"\aoverlap\x18\x15 \x01(\bH\x01R\aoverlap\x88\x01\x01B\x19\n" +
+	"\x17_rapid_fails_per_minuteB\n" +
+	"\n" +
+	"\b_overlap\"?\n" +
 	"\x13EnvironmentVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\xeb\x01\n" +
@@ -1408,14 +1430,15 @@ var file_ancora_types_v1_site_proto_depIdxs = []int32{
 	21, // 19: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
 	21, // 20: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
 	4,  // 21: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
-	21, // 22: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	6,  // 23: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
-	21, // 24: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	21, // 22: ancora.types.v1.ProcessSpec.drain:type_name -> google.protobuf.Duration
+	21, // 23: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	6,  // 24: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
+	21, // 25: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }

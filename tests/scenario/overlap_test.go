@@ -1,0 +1,164 @@
+package scenario
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+// freePort is one that nobody listens on now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// touch writes a web.config that says nothing, which recycles the application.
+func (s *served) touch(t *testing.T) {
+	t.Helper()
+	lab.Folder(t, s.dir, "root", map[string]string{"web.config": fmt.Sprintf("<configuration><!-- %d --></configuration>", time.Now().UnixNano())})
+}
+
+// pid is that of the process which answers.
+func (s *served) pid(t *testing.T) int {
+	t.Helper()
+	a := lab.Get(t, s.address, "/pid")
+	pid, err := strconv.Atoi(strings.TrimSpace(a.Body))
+	if a.Status != 200 || err != nil {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	return pid
+}
+
+// An application with something of which there is one is replaced without an overlap: the old instance has ended when the new
+// one starts, requests wait meanwhile, and all of them are answered.
+func TestServeWithoutOverlap(t *testing.T) {
+	for name, c := range map[string]struct{ more, port string }{
+		"overlap: false":  {"overlap: false\n", "also"},
+		"a port in env":   {"profile: generic\nenv: {PORT: \"%d\"}\n", "own"},
+		"always one runs": {"overlap: false\nstart: always\n", "also"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			port := 20000 + freePort(t)%10000 // of those that an application may have
+			more, args := c.more, []string{"-also", fmt.Sprintf("127.0.0.1:%d", port)}
+			if c.port == "own" {
+				more, args = fmt.Sprintf(c.more, port), nil
+			}
+			s := serveSite(t, more, args...)
+			before := s.pid(t)
+			answers := make(chan string, 64)
+			stop := make(chan struct{})
+			var clients sync.WaitGroup
+			for range 4 {
+				clients.Go(func() {
+					for {
+						a, err := lab.Try(s.address, "/sleep?d=20ms", "")
+						if err != nil || a.Status != 200 {
+							answers <- fmt.Sprintf("%d %s %v", a.Status, a.Body, err)
+							return
+						}
+						select {
+						case <-stop:
+							return
+						default:
+						}
+					}
+				})
+			}
+			s.touch(t)
+			lab.Eventually(t, func() string {
+				running := instances(t, s.dir+"/data")
+				if len(running) > 1 {
+					t.Fatalf("%d processes at once: %v", len(running), running)
+				}
+				if len(running) == 1 && running[0] != before {
+					return ""
+				}
+				return fmt.Sprint(running, " still")
+			})
+			after := s.pid(t)
+			close(stop)
+			clients.Wait()
+			close(answers)
+			for a := range answers {
+				t.Error(a)
+			}
+			if after == before || lab.Alive(before) {
+				t.Errorf("process %d answers, %d before lives: %v", after, before, lab.Alive(before))
+			}
+		})
+	}
+}
+
+// Where both instances need the same address, the one that does not start says so, and which option there is.
+func TestServeOverlapExplains(t *testing.T) {
+	s := serveSite(t, "", "-also", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	before := s.pid(t)
+	s.touch(t)
+	lab.Eventually(t, func() string {
+		if log := s.Log(); !strings.Contains(log, "overlap: false") {
+			return log
+		}
+		return ""
+	})
+	if after := s.pid(t); after != before {
+		t.Errorf("process %d answers, was %d", after, before)
+	}
+}
+
+// A web.config that was changed counts when the folder has been quiet for a second: a deployment is let finish.
+func TestServeDeploymentIsLetFinish(t *testing.T) {
+	s := serveSite(t, "")
+	before := s.pid(t)
+	s.touch(t)
+	files := time.NewTicker(200 * time.Millisecond)
+	defer files.Stop()
+	for n := range 12 { // for longer than the folder has to be quiet
+		<-files.C
+		if err := os.WriteFile(fmt.Sprintf("%s/root/part%d.dll", s.dir, n), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if now := s.pid(t); now != before {
+			t.Fatalf("recycled after %d files, while more come", n)
+		}
+	}
+	lab.Eventually(t, func() string {
+		if s.pid(t) == before {
+			return "not recycled"
+		}
+		return ""
+	})
+}
+
+// disallowRotationOnConfigChange (CFG-3, F08): neither a touch nor an edit of web.config concerns what runs.
+func TestServePinned(t *testing.T) {
+	dir := lab.Dir(t)
+	config := func(more string) string {
+		return `<configuration><system.webServer><aspNetCore processPath="` + lab.Bin(t, "childapp") + `" hostingModel="outofprocess"` + more + `>
+<handlerSettings><handlerSetting name="DisallowRotationOnConfigChange" value="TRUE" /></handlerSettings></aspNetCore></system.webServer></configuration>`
+	}
+	root := lab.Folder(t, dir, "root", map[string]string{"web.config": config("")})
+	s := serve(t, dir, root)
+	before := s.pid(t)
+	lab.Write(t, root, "web.config", config(` arguments="-say other"`))
+	lab.Eventually(t, func() string {
+		if log := s.Log(); !strings.Contains(log, "disallowRotationOnConfigChange") {
+			return log
+		}
+		return ""
+	})
+	if after := s.pid(t); after != before {
+		t.Errorf("process %d answers, was %d", after, before)
+	}
+}
