@@ -17,8 +17,8 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/keeper/protocol"
 )
 
-// version is set when the program is built.
-var version = "unknown"
+// Set when the program is built.
+var version, commit = "unknown", "unknown"
 
 const (
 	exitFailed = 1
@@ -31,6 +31,8 @@ type environment struct {
 	Out, Err io.Writer
 	Getenv   func(string) string
 	Environ  []string
+	// Root says that the user is.
+	Root bool
 	// Args are what this program was started with, for the worker to be started with as well.
 	Args []string
 }
@@ -42,7 +44,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := execute(ctx, environment{os.Stdout, os.Stderr, os.Getenv, os.Environ(), os.Args[1:]})
+	code := execute(ctx, environment{os.Stdout, os.Stderr, os.Getenv, os.Environ(), os.Geteuid() == 0, os.Args[1:]})
 	stop()
 	os.Exit(code)
 }
@@ -75,16 +77,6 @@ func execute(ctx context.Context, env environment) int {
 	}
 	fmt.Fprintf(env.Err, "ancora-agent: %v\n", err)
 	return exitFailed
-}
-
-func versionCommand(env environment) *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(env.Out, "ancora-agent %s\n", version)
-			return err
-		},
-	}
 }
 
 // noArguments and arguments make a wrong count a usage error.

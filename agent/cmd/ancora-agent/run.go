@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -14,57 +12,6 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/keeper/protocol"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 )
-
-// places are where an agent keeps what is its own (D16).
-type places struct{ data, policy, run string }
-
-func (p *places) flags(c *cobra.Command, env environment) {
-	c.Flags().StringVar(&p.data, "data", dataDir(env), "directory for identity, state and output")
-	c.Flags().StringVar(&p.policy, "policy", policyFile(env), "the host's policy")
-}
-
-func dataDir(env environment) string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/ancora-agent"
-	}
-	if dir := env.Getenv("XDG_STATE_HOME"); dir != "" {
-		return filepath.Join(dir, "ancora-agent")
-	}
-	return filepath.Join(env.Getenv("HOME"), ".local/state/ancora-agent")
-}
-
-// runDir is empty where the system has no place for what lasts until the next boot.
-func runDir(env environment) string {
-	if os.Geteuid() == 0 {
-		return "/run/ancora-agent"
-	}
-	if dir := env.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return filepath.Join(dir, "ancora-agent")
-	}
-	return ""
-}
-
-func policyFile(env environment) string {
-	if os.Geteuid() == 0 {
-		return "/etc/ancora/agent.yaml"
-	}
-	if dir := env.Getenv("XDG_CONFIG_HOME"); dir != "" {
-		return filepath.Join(dir, "ancora/agent.yaml")
-	}
-	return filepath.Join(env.Getenv("HOME"), ".config/ancora/agent.yaml")
-}
-
-func (p *places) absolute() (err error) {
-	if p.run == "" {
-		p.run = filepath.Join(p.data, "run")
-	}
-	for _, path := range []*string{&p.data, &p.policy, &p.run} {
-		if *path, err = filepath.Abs(*path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // runCommand is the service of a joined host.
 func runCommand(env environment) *cobra.Command {

@@ -183,15 +183,8 @@ func (o *serveOptions) edges(listeners map[string]string) (map[string]dataplane.
 
 // stateDir gives each folder a directory of its own, the same at every start.
 func stateDir(env environment, path string) string {
-	base := env.Getenv("XDG_STATE_HOME")
-	switch {
-	case os.Geteuid() == 0:
-		base = "/var/lib"
-	case base == "":
-		base = filepath.Join(env.Getenv("HOME"), ".local/state")
-	}
 	sum := sha256.Sum256([]byte(path))
-	return filepath.Join(base, "ancora-agent-serve", labelOf(filepath.Base(path))+"-"+hex.EncodeToString(sum[:4]))
+	return filepath.Join(stateHome(env), "ancora-agent-serve", labelOf(filepath.Base(path))+"-"+hex.EncodeToString(sum[:4]))
 }
 
 // serving is the worker of serve.
