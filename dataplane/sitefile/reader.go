@@ -16,6 +16,7 @@ type place struct{ line, column int }
 // reader walks one document.
 type reader struct {
 	file     string
+	folder   string // what relative roots are relative to; empty: there may be none
 	problems Errors
 	// places are those of the fields that were met, by path.
 	places map[string]place

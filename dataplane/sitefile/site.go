@@ -1,6 +1,7 @@
 package sitefile
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -125,6 +126,9 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 			}, "memory", "cpu", "pids")
 		},
 	}, "recycle", "prefix", "instances", "release", "warmup", "idle")
+	if r.folder != "" && !filepath.IsAbs(a.Root) {
+		a.Root = filepath.Join(r.folder, a.Root)
+	}
 	a.Profile, a.Start, a.Socket, a.Protocol = site.Profile(profile), site.StartMode(start), site.Socket(socket), site.Protocol(protocol)
 	return a
 }

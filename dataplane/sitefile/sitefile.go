@@ -56,7 +56,11 @@ func (e Errors) Error() string {
 }
 
 // Parse reads the sites of a file, one a document. Its error is an Errors; nothing is returned beside it.
-func Parse(file string, content []byte) ([]*site.Site, error) {
+func Parse(file string, content []byte) ([]*site.Site, error) { return ParseIn(file, content, "") }
+
+// ParseIn is Parse for a file that travels with its folder: roots may be relative to the folder, and one that is left out is
+// the folder itself.
+func ParseIn(file string, content []byte, folder string) ([]*site.Site, error) {
 	if len(content) > sizeLimit {
 		return nil, Errors{{File: file, Message: fmt.Sprintf("has %d bytes, at most %d are read", len(content), sizeLimit)}}
 	}
@@ -76,7 +80,7 @@ func Parse(file string, content []byte) ([]*site.Site, error) {
 		if doc == nil || doc.Body == nil || doc.Body.Type() == ast.CommentType || doc.Body.Type() == ast.NullType {
 			continue
 		}
-		r := &reader{file: file, places: map[string]place{}}
+		r := &reader{file: file, folder: folder, places: map[string]place{}}
 		s := r.site(doc.Body)
 		if len(r.problems) == 0 && names[s.Name] {
 			r.add(r.places["name"], "name", "%q stands in this file already", s.Name)

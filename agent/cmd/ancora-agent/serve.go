@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,7 +24,6 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/site"
-	"github.com/ancora-fleet/ancora/dataplane/sitefile"
 )
 
 // nobody is whom applications run as when the agent is root and nobody says otherwise.
@@ -38,6 +36,7 @@ type serveOptions struct {
 	proxies    []string
 	data       string
 	user       string
+	profile    string
 }
 
 // serveCommand runs one folder or site file without a controller, as iisexpress does.
@@ -54,6 +53,7 @@ func serveCommand(env environment) *cobra.Command {
 	c.Flags().StringArrayVar(&o.listen, "listen", []string{"127.0.0.1:8080"}, "address to listen on, or NAME=ADDRESS for a listener that the file names; port 0 is a free one")
 	c.Flags().StringArrayVar(&o.proxies, "trusted-proxy", nil, "network or address of a proxy that is believed about who the client is, like 10.0.0.0/8; may be repeated")
 	c.Flags().StringVar(&o.data, "data", "", "directory for output and state (default: one for this folder in the user's state directory)")
+	c.Flags().StringVar(&o.profile, "profile", "", "aspnetcore or generic: by which variables applications that name no profile learn their port; generic switches IIS integration off (default aspnetcore, generic for httpPlatform)")
 	c.Flags().StringVar(&o.user, "user", "", "user to run applications as when this is root (default 65534); root must be asked for by name")
 	return c
 }
@@ -67,7 +67,7 @@ func serve(ctx context.Context, env environment, o serveOptions, what string) er
 	if err != nil {
 		return err
 	}
-	sites, err := sitesOf(path)
+	sites, err := sitesOf(path, o.profile)
 	if err != nil {
 		return usageError{err}
 	}
@@ -90,46 +90,6 @@ func serve(ctx context.Context, env environment, o serveOptions, what string) er
 		s := &serving{env: env, log: log, policy: own, data: data, sites: sites, client: client}
 		return s.run(ctx)
 	})
-}
-
-// sitesOf gives the sites of a file, or one site for a folder.
-func sitesOf(path string) ([]*site.Site, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() || strings.EqualFold(filepath.Base(path), "web.config") {
-		if !info.IsDir() {
-			path = filepath.Dir(path)
-		}
-		s := &site.Site{
-			Name: labelOf(filepath.Base(path)), Placement: site.Placement{Hosts: "all"}, Bindings: []site.Binding{{Listener: "http"}},
-			Applications: []site.Application{{Path: "/", Root: path}},
-		}
-		if problems := s.Validate(); problems != nil {
-			return nil, problems
-		}
-		return []*site.Site{s}, nil
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return sitefile.Parse(path, content)
-}
-
-// labelOf makes a site's name of a folder's.
-func labelOf(name string) string {
-	var label strings.Builder
-	for _, r := range strings.ToLower(name) {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			label.WriteRune(r)
-		} else if s := label.String(); s != "" && !strings.HasSuffix(s, "-") {
-			label.WriteByte('-')
-		}
-	}
-	s := label.String()
-	return cmp.Or(strings.Trim(s[:min(len(s), 63)], "-"), "site")
 }
 
 // listeners gives every listener that the sites name its address.
