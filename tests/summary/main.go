@@ -4,26 +4,21 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
-)
 
-type event struct {
-	Action, Package, Test, Output string
-	Elapsed                       float64
-}
+	"github.com/ancora-fleet/ancora/tests/testlog"
+)
 
 func main() {
 	strict := flag.Bool("strict", false, "fail on skips that are not named")
 	file := flag.String("skips", "tests/skips.txt", "the skips that are allowed: package, test, reason")
 	flag.Parse()
-	allowed, err := readSkips(*file)
+	allowed, err := testlog.Skips(*file)
 	if err == nil {
 		err = summarise(os.Stdin, os.Stdout, allowed, *strict)
 	}
@@ -33,38 +28,11 @@ func main() {
 	}
 }
 
-// readSkips gives "package test" of each line that is no comment.
-func readSkips(file string) (map[string]bool, error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	allowed := map[string]bool{}
-	for line := range strings.Lines(string(content)) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
-			continue
-		}
-		if len(fields) < 3 {
-			return nil, fmt.Errorf("%s: %q names no reason", file, strings.TrimSpace(line))
-		}
-		allowed[fields[0]+" "+fields[1]] = true
-	}
-	return allowed, nil
-}
-
 func summarise(in io.Reader, out io.Writer, allowed map[string]bool, strict bool) error {
 	output := map[string][]string{}
 	var failed, unnamed []string
 	packages := 0
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			fmt.Fprintln(out, lines.Text()) // go itself, for example on downloads
-			continue
-		}
+	err := testlog.Read(in, func(e testlog.Event) {
 		key := e.Package + " " + e.Test
 		switch e.Action {
 		case "output", "build-output":
@@ -82,14 +50,8 @@ func summarise(in io.Reader, out io.Writer, allowed map[string]bool, strict bool
 			if e.Test == "" {
 				break
 			}
-			reason := ""
-			for _, o := range output[key] {
-				if _, said, ok := strings.Cut(o, ".go:"); ok {
-					_, reason, _ = strings.Cut(said, ": ")
-				}
-			}
-			fmt.Fprintf(out, "skip  %s: %s\n", key, strings.TrimSpace(reason))
-			if !allowed[short(e.Package)+" "+e.Test] {
+			fmt.Fprintf(out, "skip  %s: %s\n", key, testlog.Reason(output[key]))
+			if !allowed[testlog.Short(e.Package)+" "+e.Test] {
 				unnamed = append(unnamed, key)
 			}
 		case "pass":
@@ -99,8 +61,8 @@ func summarise(in io.Reader, out io.Writer, allowed map[string]bool, strict bool
 			}
 			delete(output, key)
 		}
-	}
-	if err := lines.Err(); err != nil {
+	}, func(line string) { fmt.Fprintln(out, line) })
+	if err != nil {
 		return err
 	}
 	switch slices.Sort(failed); {
@@ -112,11 +74,6 @@ func summarise(in io.Reader, out io.Writer, allowed map[string]bool, strict bool
 		return fmt.Errorf("skipped and not named in tests/skips.txt: %s", strings.Join(unnamed, ", "))
 	}
 	return nil
-}
-
-// short is a package's path below the module.
-func short(path string) string {
-	return strings.TrimPrefix(path, "github.com/ancora-fleet/ancora/")
 }
 
 func print(out io.Writer, lines []string) {

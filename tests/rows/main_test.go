@@ -1,0 +1,92 @@
+package rows
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	lab.Clean()
+	cleanPrograms()
+	os.Exit(code)
+}
+
+// kind is what can be seen of an agent from outside.
+type kind string
+
+const (
+	reply   kind = "answer"
+	file    kind = "file"
+	event   kind = "event"
+	process kind = "process"
+)
+
+// recorder is the test of one row.
+type recorder struct {
+	*testing.T
+	seen int
+}
+
+// saw records an observation: without one a row shows nothing.
+func (r *recorder) saw(k kind, format string, values ...any) {
+	r.seen++
+	text := strings.Map(func(c rune) rune {
+		if c < ' ' {
+			return ' '
+		}
+		return c
+	}, fmt.Sprintf(format, values...))
+	r.Attr("saw", string(k)+": "+text[:min(len(text), 200)])
+}
+
+var rowName = regexp.MustCompile(`^[A-N][0-9]{2} [^/]+$`)
+
+// row runs one row; name begins with its id. Rows of a test that is parallel run beside others, as many at once as -parallel says.
+func row(t *testing.T, name string, check func(r *recorder)) {
+	t.Helper()
+	if !rowName.MatchString(name) {
+		t.Fatalf("%q does not begin with a row's id", name)
+	}
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		observed(t, check)
+	})
+}
+
+// alone is row for what is measured in milliseconds: nothing runs beside it.
+func alone(t *testing.T, name string, check func(r *recorder)) {
+	t.Helper()
+	if !rowName.MatchString(name) {
+		t.Fatalf("%q does not begin with a row's id", name)
+	}
+	t.Run(name, func(t *testing.T) { observed(t, check) })
+}
+
+func observed(t *testing.T, check func(r *recorder)) {
+	r := &recorder{T: t}
+	check(r)
+	if r.seen == 0 {
+		t.Error("nothing was observed: a row says what it saw")
+	}
+}
+
+// dotnet gives the directory with a .NET runtime and published applications; without one the row is skipped by name.
+func dotnet(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("ANCORA_DOTNET")
+	if dir == "" {
+		t.Skip("ANCORA_DOTNET is not set: no .NET runtime and applications at hand")
+	}
+	dir, err := filepath.EvalSymlinks(dir) // applications are told the folder itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
