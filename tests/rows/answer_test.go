@@ -195,3 +195,38 @@ func want[T comparable](r *recorder, what string, got, wanted T) {
 		r.Errorf("%s is %v, want %v", what, got, wanted)
 	}
 }
+
+// opened is a connection that is used more than once.
+type opened struct {
+	s    *served
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (s *served) open() *opened {
+	s.r.Helper()
+	conn, err := net.Dial("tcp", s.address)
+	if err != nil {
+		s.r.Fatal(err)
+	}
+	s.r.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(2 * lab.Deadline))
+	return &opened{s, conn, bufio.NewReader(conn)}
+}
+
+func (o *opened) get(path string) answer {
+	o.s.r.Helper()
+	a, err := o.tryGet(path)
+	if err != nil {
+		o.s.r.Fatalf("GET %s: %v", path, err)
+	}
+	o.s.r.saw(reply, "GET %s on an open connection: %s", path, a.code())
+	return a
+}
+
+func (o *opened) tryGet(path string) (answer, error) {
+	if _, err := fmt.Fprintf(o.conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path); err != nil {
+		return answer{}, err
+	}
+	return receive(o.in, "GET")
+}

@@ -147,3 +147,16 @@ func compiled(t testing.TB, source string) string {
 	programs.folder[source] = folder
 	return folder
 }
+
+// library makes a .dll without a program in it and gives its path.
+func library(r *recorder, source string) string {
+	r.Helper()
+	dir := lab.Dir(r)
+	cs, dll := lab.Write(r, dir, "Library.cs", source), filepath.Join(dir, "Library.dll")
+	cmd := exec.Command(filepath.Join(dotnet(r), "src/compile"), dll, cs)
+	cmd.Env = append(os.Environ(), "LIBRARY=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.Fatalf("compile: %v\n%s", err, out)
+	}
+	return dll
+}

@@ -64,23 +64,35 @@ func start(r *recorder, what string, more ...string) *served {
 func (s *served) pid() int {
 	s.r.Helper()
 	a := s.get("/")
+	if a.status != 200 {
+		s.r.Fatalf("GET /: %v", a)
+	}
+	return s.pidOf(a)
+}
+
+func (s *served) pidOf(a answer) int {
+	s.r.Helper()
 	fields := strings.FieldsFunc(strings.TrimSpace(a.body), func(c rune) bool { return c == ' ' || c == '=' })
-	if a.status != 200 || len(fields) == 0 {
-		s.r.Fatalf("GET /: %d %s", a.status, a.body)
+	if len(fields) == 0 {
+		s.r.Fatalf("no process in %v", a)
 	}
 	pid, err := strconv.Atoi(fields[len(fields)-1])
 	if err != nil {
-		s.r.Fatalf("GET /: %s", a.body)
+		s.r.Fatalf("no process in %v", a)
 	}
 	return pid
 }
 
-// newPid waits until another process answers.
+// newPid waits until another process answers; until the end of the one before is noticed there may be no answer.
 func (s *served) newPid(before int) int {
 	s.r.Helper()
-	now := before
+	now := 0
 	lab.Eventually(s.r, func() string {
-		if now = s.pid(); now == before {
+		a, err := s.try("GET", "/", "")
+		if err != nil || a.status != 200 {
+			return fmt.Sprintf("%v %v", a, err)
+		}
+		if now = s.pidOf(a); now == before {
 			return fmt.Sprintf("process %d still answers", now)
 		}
 		return ""

@@ -1,14 +1,244 @@
 package rows
 
-import "testing"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
 
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+// A: how an application is found and started.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	row(t, "A01 plain GET", func(r *recorder) {
 		s := serve(r, publish(r, "probe", ""))
 		a := s.get("/")
-		if a.status != 200 || a.body[:6] != "probe " {
+		if a.status != 200 || !strings.HasPrefix(a.body, "probe ") {
 			r.Errorf("%v", a)
 		}
 	})
+	row(t, "A02 what the application sees of a request and of its place", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		w := s.who("/who?Query=%20&x")
+		want(r, "path", w.Path, "/who")
+		want(r, "query", w.Query, "?Query=%20&x")
+		want(r, "body limit", w.MaxRequestBodySize, 30_000_000)
+		p := s.paths()
+		want(r, "content root", strings.TrimSuffix(p.ContentRoot, "/"), s.root)
+		want(r, "web root", p.WebRoot, s.root+"/wwwroot")
+		if a := s.get("/schemes"); strings.Contains(a.body, "Windows") {
+			r.Errorf("authentication schemes %q", a.body)
+		}
+	})
+	row(t, "A03 an escaped question mark stays in the path", func(r *recorder) {
+		s := serve(r, compile(r, catchAll, appConfig(outOfProcess, "")))
+		want(r, "path and query", s.get("/%3F%3F?query").body, "/?? ?query")
+	})
+	row(t, "A04 the query is passed byte for byte", func(r *recorder) {
+		s := serve(r, compile(r, catchAll, appConfig(outOfProcess, "")))
+		for _, query := range []string{"?query?", "??", "?a=%2f%2F&b=+&c=%zz", "?"} {
+			want(r, "query", s.get("/p"+query).body, "/p "+query)
+		}
+	})
+	row(t, "A05 processPath and arguments are expanded", func(r *recorder) {
+		folder := publish(r, "probe", webConfig(`processPath="%RUNNER%" arguments=".\%APP%.dll"`+outOfProcess, ""))
+		s := serve(r, siteFile(r, "shop", "path: /, root: "+folder+", env: {RUNNER: dotnet, APP: Probe}"))
+		want(r, "status", s.get("/").status, 200)
+	})
+	row(t, "A07 dotnet by an absolute path", func(r *recorder) {
+		runtime := filepath.Join(dotnet(r), "runtime")
+		s := serve(r, publish(r, "probe", webConfig(`processPath="`+runtime+`/dotnet" arguments=".\Probe.dll"`+outOfProcess, "")))
+		pid := s.pid()
+		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		if err != nil || exe != runtime+"/dotnet" {
+			r.Errorf("process %d is %s, %v", pid, exe, err)
+		}
+		r.saw(process, "%s", exe)
+	})
+	row(t, "A09 dotnet of PATH", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""), "DOTNET_ROOT=", "PATH="+filepath.Join(dotnet(r), "runtime")+":/usr/bin:/bin")
+		want(r, "status", s.get("/").status, 200)
+	})
+	row(t, "A10 dotnet by its place of installation", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""), "PATH=/usr/bin:/bin") // DOTNET_ROOT is set, as an installation has it
+		want(r, "status", s.get("/").status, 200)
+		want(r, "DOTNET_ROOT", s.environ()["DOTNET_ROOT"], filepath.Join(dotnet(r), "runtime"))
+	})
+	row(t, "A13 the ways to write processPath and arguments", func(r *recorder) {
+		for _, c := range []struct{ path, arguments string }{
+			{"dotnet", `Probe.dll`}, {"dotnet", `.\Probe.dll`}, {"dotnet", `%ROOT%\Probe.dll extra arguments`}, {"dotnet", `"Probe.dll" extra`},
+			{"dotnet", `exec ".\Probe.dll" --one two`}, {`Probe.exe`, `extra`}, {`.\Probe`, ``},
+		} {
+			folder := publish(r, "probe", webConfig(fmt.Sprintf(`processPath="%s" arguments="%s"`, c.path, strings.ReplaceAll(c.arguments, `"`, "&quot;"))+outOfProcess, ""))
+			s := serve(r, siteFile(r, "shop", "path: /, root: "+folder+", env: {ROOT: "+folder+"}"))
+			if a := s.get("/"); a.status != 200 {
+				r.Errorf("%s %s: %v", c.path, c.arguments, a)
+			}
+			s.Stop(r)
+		}
+	})
+	row(t, "A14 a program that brings its runtime along", func(r *recorder) {
+		for _, path := range []string{`.\Slim.exe`, `%ROOT%/Slim`, `Slim`} {
+			folder := publish(r, "slim-aot", webConfig(`processPath="`+path+`"`+outOfProcess, ""))
+			s := serve(r, siteFile(r, "shop", "path: /, root: "+folder+", env: {ROOT: "+folder+"}"))
+			if a := s.get("/"); a.status != 200 || !strings.HasPrefix(a.body, "slim") {
+				r.Errorf("%s: %v", path, a)
+			}
+			s.Stop(r)
+		}
+	})
+	row(t, "A15 dotnet.exe, slashes of both kinds, a drive", func(r *recorder) {
+		for _, c := range []struct{ path, arguments string }{
+			{"dotnet.exe", "./Probe.dll"}, {"dotnet", `.\Probe.dll`}, {`C:\Program Files\dotnet\dotnet.exe`, `C:\inetpub\wwwroot\Probe.dll`},
+			{`%systemdrive%\dotnet\dotnet.exe`, `.\Probe.dll`},
+		} {
+			s := serve(r, publish(r, "probe", webConfig(fmt.Sprintf(`processPath="%s" arguments="%s"`, c.path, c.arguments)+outOfProcess, "")))
+			if a := s.get("/"); a.status != 200 {
+				r.Errorf("%s %s: %v", c.path, c.arguments, a)
+			}
+			s.Stop(r)
+		}
+	})
+	row(t, "A21 a start within its limit", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess+`startupTimeLimit="10"`, variables("PROBE_START_DELAY_MS", "3000")))
+		want(r, "status", s.get("/").status, 200)
+		s.event(1001)
+	})
+	row(t, "A23 a limit of 0 is not infinite", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess+`startupTimeLimit="0"`, ""))
+		want(r, "code", s.get("/").code(), "502.5")
+		s.event(1020, "within 0s")
+	})
+	row(t, "A28 many first requests at once", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		s.together(50, "/")
+		if n := s.count(1001); n != 1 {
+			r.Errorf("%d starts", n)
+		}
+		r.saw(process, "one, %v", s.instances())
+	})
+	row(t, "A29 ten applications, all asked at once", func(r *recorder) {
+		var applications []string
+		for i := range 10 {
+			applications = append(applications, fmt.Sprintf("path: /app%d, root: %s", i, child(r, "", outOfProcess, "")))
+		}
+		s := serve(r, siteFile(r, "shop", applications...))
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() {
+				if a, err := s.try("GET", fmt.Sprintf("/app%d/", i), ""); err != nil || a.status != 200 {
+					r.Errorf("/app%d/: %v %v", i, a, err)
+				}
+			})
+		}
+		all.Wait()
+		if pids := s.instances(); len(pids) != 10 {
+			r.Errorf("processes %v", pids)
+		} else {
+			r.saw(process, "ten: %v", pids)
+		}
+	})
+	row(t, "A30 two applications side by side", func(r *recorder) {
+		s := serve(r, siteFile(r, "shop", "path: /, root: "+probe(r, outOfProcess, ""), "path: /two, root: "+probe(r, outOfProcess, "")))
+		one, two := s.who("/who"), s.who("/two/who")
+		if one.Pid == two.Pid {
+			r.Errorf("both are process %d", one.Pid)
+		}
+	})
+	row(t, "A48 a start-up hook of the application's own", func(r *recorder) {
+		hook := library(r, `internal class StartupHook { public static void Initialize() => System.Console.WriteLine("hook: ran"); }`)
+		s := serve(r, probe(r, outOfProcess, variables("DOTNET_STARTUP_HOOKS", hook)))
+		want(r, "status", s.get("/").status, 200)
+		s.printed("hook: ran")
+	})
+	row(t, "A55 an exception behind a completed answer", func(r *recorder) {
+		const source = `var app = WebApplication.CreateBuilder(args).Build();
+app.MapGet("/", (HttpContext c) => { c.Response.OnCompleted(() => throw new InvalidOperationException("behind")); return "whole"; });
+app.Run();`
+		s := serve(r, compile(r, source, appConfig(outOfProcess, "")))
+		for range 2 {
+			want(r, "body", s.get("/").body, "whole")
+		}
+	})
+	row(t, "A57 started without a request", func(r *recorder) {
+		s := serve(r, siteFile(r, "shop", "path: /, root: "+probe(r, outOfProcess, "")+", start: always"))
+		s.event(1001)
+		if pids := s.instances(); len(pids) != 1 {
+			r.Errorf("processes %v", pids)
+		}
+	})
+	row(t, "A60 a child of the started program listens", func(r *recorder) {
+		s := serve(r, child(r, "-listener grandchild", outOfProcess, ""))
+		before := s.pid()
+		kill(before, syscall.SIGKILL)
+		s.newPid(before)
+	})
+	row(t, "A61 nobody of the application's own listens on its port", func(r *recorder) {
+		s := serve(r, child(r, "-elsewhere", outOfProcess+`startupTimeLimit="2" shutdownTimeLimit="1"`, ""))
+		want(r, "code", s.get("/").code(), "502.5")
+		s.event(1000, "did not listen on port")
+		s.event(1020, "127.0.0.1:")
+	})
+	row(t, "A62 the program exits at once", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, variables("PROBE_START", "exit:3")))
+		want(r, "code", s.get("/").code(), "502.5")
+		s.event(1020, "code 3", "probe: told to exit")
+		want(r, "attempts", s.count(1000), 1)
+		want(r, "failures", s.count(1020), 1)
+	})
+	row(t, "A63 a launcher that ends while its child listens", func(r *recorder) {
+		folder := child(r, "", outOfProcess, "")
+		lab.Write(r, folder, "start.sh", "#!/bin/sh\n./childapp &\n")
+		if err := os.Chmod(filepath.Join(folder, "start.sh"), 0o755); err != nil {
+			r.Fatal(err)
+		}
+		lab.Write(r, folder, "web.config", webConfig(`processPath=".\start.sh"`+outOfProcess, ""))
+		s := serve(r, folder)
+		before := s.pid()
+		want(r, "process", s.pid(), before)
+		kill(before, syscall.SIGKILL)
+		s.newPid(before)
+	})
+	row(t, "A64 an application that listens on every address, of both kinds", func(r *recorder) {
+		folder := publish(r, "slim", webConfig(`processPath="dotnet" arguments=".\Slim.dll --urls http://*:%ASPNETCORE_PORT%"`+outOfProcess, ""))
+		s := serve(r, folder)
+		want(r, "status", s.get("/").status, 200)
+	})
+}
+
+// catchAll answers with path and query of whatever it is asked.
+const catchAll = `var app = WebApplication.CreateBuilder(args).Build();
+app.Run(async c => await c.Response.WriteAsync(c.Request.PathBase + c.Request.Path.Value + " " + c.Request.QueryString.Value));
+app.Run();`
+
+// together sends requests at once, all of which must be answered with 200.
+func (s *served) together(n int, path string) {
+	s.r.Helper()
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			if a, err := s.try("GET", path, ""); err != nil || a.status != 200 {
+				s.r.Errorf("GET %s: %v, %v", path, a, err)
+			}
+		})
+	}
+	all.Wait()
+	s.r.saw(reply, "%d times GET %s", n, path)
+}
+
+// printed waits for text in what the applications print.
+func (s *served) printed(text string) {
+	s.r.Helper()
+	lab.Eventually(s.r, func() string {
+		if !strings.Contains(s.Out(), text) {
+			return fmt.Sprintf("nothing printed %q", text)
+		}
+		return ""
+	})
+	s.r.saw(process, "printed %q", text)
 }
