@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
+	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
@@ -174,6 +175,9 @@ func (s *Server) configChanged(name, path string) {
 		}
 		if r.rejected == "" && before == "" {
 			if a := r.apps[path]; a != nil {
+				s.apps.Go(func() {
+					a.app.Record(journal.Event{ID: journal.EventRecycleConfig, Message: "recycled", Reason: "web.config was changed or touched"})
+				})
 				a.app.Recycle()
 			}
 		}

@@ -5,6 +5,7 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -254,6 +255,9 @@ func (a *App) turnLocked() {
 	case a.closed:
 	case answer != nil:
 		a.setDoor(&away{answer})
+		if pool := a.pool; pool != nil && slices.Contains(answer.Holders, offline.Local) {
+			go pool.Record(journal.Event{ID: journal.EventRecycleFile, Message: "stopped", Reason: "app_offline.htm is in the folder"})
+		}
 		limit := time.Duration(0)
 		if a.spec != nil {
 			limit = a.spec.Pool.Shutdown

@@ -130,6 +130,9 @@ func (i *instance) end(m machine, exit process.Exit) {
 		i.again()
 		return
 	}
+	if f, ok := failure.(*StartError); ok {
+		i.record(startFailed(f, exit.String()))
+	}
 	if !unexpected {
 		failure = ErrStopping
 	}
@@ -152,9 +155,14 @@ func (i *instance) startFailure(m machine, exit process.Exit, elsewhere string) 
 		f.Exit = &exit
 		f.Message = fmt.Sprintf("ended with %v before it listened on %v", exit, i.at)
 	}
-	i.record(journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: f.Message, Exit: exit.String(), Output: f.Output})
+	i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: f.Message, Exit: exit.String()})
 	i.pool.log.Warn("instance does not start", "instance", slot, "run", i.run, "pid", i.process.Pid(), "error", f.Message)
 	return f
+}
+
+// startFailed is what is noted once no attempt is left (LCH-12).
+func startFailed(f *StartError, exit string) journal.Event {
+	return journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: f.Message, Exit: exit, Output: f.Output}
 }
 
 // again makes the one second attempt that a port conflict is worth (D10); waiting requests wait on.

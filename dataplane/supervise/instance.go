@@ -99,7 +99,8 @@ func (i *instance) launch() {
 	defer i.finish()
 	if err := i.start(); err != nil {
 		failure := &StartError{Message: err.Error(), Err: err}
-		i.record(journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: failure.Message})
+		i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: failure.Message})
+		i.record(startFailed(failure, ""))
 		i.pool.ended(i, nil, failure, true)
 		return
 	}

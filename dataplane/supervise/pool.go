@@ -324,11 +324,17 @@ func (p *Pool) ended(i *instance, record *ExitRecord, failure error, counts bool
 	i.settle(failure)
 	again := p.config.Always && !p.closed
 	pause := p.nextPause()
-	if wait, refused := p.window.refuses(p.config.RapidFails, now); refused {
-		p.log.Warn("starts refused after rapid fails", "failures", p.window.count(now))
+	wait, refused := p.window.refuses(p.config.RapidFails, now)
+	failures := p.window.count(now)
+	if refused {
+		p.log.Warn("starts refused after rapid fails", "failures", failures)
 		pause = max(pause, wait)
 	}
 	p.mu.Unlock()
+	if refused && counts {
+		p.record(i.run, journal.Event{ID: journal.EventRapidFails, Message: "starts are refused after rapid fails",
+			Reason: fmt.Sprintf("%d failures within a minute, %d are allowed; again in %v", failures, p.config.RapidFails, wait.Round(time.Second))})
+	}
 	if i.upstream != nil {
 		i.upstream.Close()
 	}
