@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,7 +65,7 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 		return nil, nil, err
 	}
 	plan, err := launch.Resolve(launch.Input{
-		Application: a, Root: root, Config: config, Dotnet: s.policy.Dotnet, Environ: s.config.Environ,
+		Application: a, Root: root, Config: config, Dotnet: s.policy.Dotnet, Environ: s.config.Environ, HTTPSPort: s.httpsPort(w),
 		Inherited: launch.Inherit(s.config.Environ, launch.User{Name: who.name, Home: home}),
 	})
 	if err != nil {
@@ -80,6 +81,25 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 		}
 	}
 	return spec, plan.Notes, nil
+}
+
+// httpsPort is the one port on which visitors find the site over TLS; nil when there is none, empty when there are several.
+func (s *Server) httpsPort(w *site.Site) *string {
+	var port *string
+	for _, b := range w.Bindings {
+		if b.TLS == nil {
+			continue
+		}
+		_, p, err := net.SplitHostPort(s.listeners.address(b.Listener))
+		switch {
+		case err != nil: // it is not open, and its sites do not run
+		case port == nil:
+			port = &p
+		case *port != p:
+			port = new(string)
+		}
+	}
+	return port
 }
 
 func (s *Server) spec(w *site.Site, a *site.Application, root string, who account, plan *launch.Plan) *app.Spec {

@@ -39,10 +39,16 @@ func (p *Plan) merge(in Input) {
 	p.env = slices.Clone(in.Application.Env)
 	if in.Config != nil {
 		before := Plan{inherited: p.inherited, env: in.Application.Env}
+		host := preferred(in.Environ)
 		for _, v := range in.Config.Env {
-			if !slices.ContainsFunc(p.env, func(own site.Variable) bool { return strings.EqualFold(own.Name, v.Name) }) {
-				p.env = append(p.env, site.Variable{Name: v.Name, Value: expand(v.Value, before.lookup)})
+			if slices.ContainsFunc(p.env, func(own site.Variable) bool { return strings.EqualFold(own.Name, v.Name) }) {
+				continue
 			}
+			value := host[strings.ToUpper(v.Name)] // ENV-23
+			if value == "" {
+				value = expand(v.Value, before.lookup)
+			}
+			p.env = append(p.env, site.Variable{Name: v.Name, Value: value})
 		}
 	}
 	p.env = slices.DeleteFunc(p.env, func(v site.Variable) bool {
@@ -64,6 +70,20 @@ func (p *Plan) merge(in Input) {
 		}
 		return false
 	})
+}
+
+// preferred gives the agent's own environment, names in upper case, where that beats web.config; else nothing.
+func preferred(environ []string) map[string]string {
+	host := map[string]string{}
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		host[strings.ToUpper(name)] = value
+	}
+	switch strings.ToLower(host["ANCM_PREFER_ENVIRONMENT_VARIABLES"]) {
+	case "1", "true":
+		return host
+	}
+	return nil
 }
 
 // variable gives a value of the application's own settings or of what it inherits; names are compared without case.
@@ -147,6 +167,9 @@ func (p *Plan) ours(port, token string) (forced, offered map[string]string) {
 	forced["ASPNETCORE_IIS_HTTPAUTH"] = "anonymous;"
 	forced["ASPNETCORE_IIS_WEBSOCKETS_SUPPORTED"] = "true"
 	forced["ASPNETCORE_IIS_PHYSICAL_PATH"] = filepath.Clean(p.root) + "/"
+	if p.httpsPort != nil {
+		offered["ASPNETCORE_ANCM_HTTPS_PORT"] = *p.httpsPort
+	}
 	// ENV-8: what the host process has, here nothing, stands before the semicolon.
 	offered["ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"] = ";Microsoft.AspNetCore.Server.IISIntegration"
 	return forced, offered

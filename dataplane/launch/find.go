@@ -32,7 +32,29 @@ func (f *finder) find(in Input) (program string, args []string, err error) {
 		program, args, err = f.fromFolder(fmt.Sprintf("processPath=\"%s\" was never replaced", c.ProcessPath))
 		return program, args, err
 	}
-	return f.configured(c.ProcessPath, c.Arguments)
+	path, arguments := c.ProcessPath, c.Arguments
+	if value := f.launcher("ANCM_LAUNCHER_PATH", in.Environ); value != "" {
+		path = value
+	}
+	if value := f.launcher("ANCM_LAUNCHER_ARGS", in.Environ); value != "" {
+		arguments = value
+	}
+	return f.configured(path, arguments)
+}
+
+// launcher gives a variable by which tools start something else than web.config says: the application's own, else the
+// agent's.
+func (f *finder) launcher(name string, environ []string) string {
+	value, ok := f.lookup(name)
+	for i := 0; !ok && i < len(environ); i++ {
+		if n, v, _ := strings.Cut(environ[i], "="); n == name {
+			value, ok = v, true
+		}
+	}
+	if value != "" {
+		f.note("%s=\"%s\" is used instead of what web.config says", name, value)
+	}
+	return value
 }
 
 // dotnetRoot is told to the application: without it an apphost does not find its runtime.

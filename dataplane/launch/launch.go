@@ -24,6 +24,8 @@ type Input struct {
 	Inherited []string
 	// Environ is the agent's own environment: where .NET is searched for. Nothing else of it reaches the application.
 	Environ []string
+	// HTTPSPort is where visitors of the site find https: nil when there is none, empty when there are several (ENV-7).
+	HTTPSPort *string
 	// Dotnet is the policy's place of .NET; empty: searched for.
 	Dotnet string
 }
@@ -57,12 +59,13 @@ type Plan struct {
 
 	root, path, dotnetRoot string
 	inherited              []string
+	httpsPort              *string
 	env                    []site.Variable
 }
 
 // Resolve decides what is started. Its error says what the operator has to change.
 func Resolve(in Input) (*Plan, error) {
-	p := &Plan{root: in.Root, path: in.Application.Path, inherited: in.Inherited, Profile: in.Application.Profile}
+	p := &Plan{root: in.Root, path: in.Application.Path, inherited: in.Inherited, Profile: in.Application.Profile, httpsPort: in.HTTPSPort}
 	p.merge(in)
 	if err := p.settings(in); err != nil {
 		return nil, err

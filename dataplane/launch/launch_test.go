@@ -277,3 +277,25 @@ func TestDotnet(t *testing.T) {
 		}
 	}
 }
+
+// The agent's own variables have a say where the module's do: what is preferred (ENV-23), and what tools start instead.
+func TestAgentsVariables(t *testing.T) {
+	root := folder(t, map[string]string{"App.dll": "dll", "App.runtimeconfig.json": "runtimeconfig", "Other.dll": "dll"})
+	config := &webconfig.Config{Section: "aspNetCore", ProcessPath: "dotnet", Arguments: `.\App.dll`, Env: []site.Variable{{Name: "Color", Value: "red"}, {Name: "Shape", Value: "round"}}}
+	in := input(t, root, config)
+	in.Environ = append(in.Environ, "COLOR=100%HOME%", "SHAPE=", "ANCM_LAUNCHER_ARGS=./Other.dll")
+	for prefer, color := range map[string]string{"": "red", "ANCM_PREFER_ENVIRONMENT_VARIABLES=0": "red", "ANCM_PREFER_ENVIRONMENT_VARIABLES=True": "100%HOME%"} {
+		with := in
+		with.Environ = append(slices.Clone(in.Environ), prefer)
+		plan, err := Resolve(with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if env := plan.Environ(1, "", ""); !slices.Contains(env, "Color="+color) || !slices.Contains(env, "Shape=round") {
+			t.Errorf("%q: %v, want %s", prefer, env, color)
+		}
+		if !slices.Equal(plan.Args, []string{"./Other.dll"}) {
+			t.Errorf("arguments %v", plan.Args)
+		}
+	}
+}
