@@ -209,6 +209,10 @@ func (s *served) open() *opened {
 	if err != nil {
 		s.r.Fatal(err)
 	}
+	return newOpened(s, conn)
+}
+
+func newOpened(s *served, conn net.Conn) *opened {
 	s.r.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(2 * lab.Deadline))
 	return &opened{s, conn, bufio.NewReader(conn)}

@@ -114,6 +114,14 @@ func TestStart(t *testing.T) {
 		want(r, "code", s.get("/").code(), "502.5")
 		s.event(1020, "within 0s")
 	})
+	row(t, "A27 arguments of a launcher's environment", func(r *recorder) {
+		folder := publish(r, "probe", webConfig(`processPath="dotnet" arguments=".\Missing.dll"`+outOfProcess, ""))
+		s := serve(r, folder, `ANCM_LAUNCHER_ARGS=.\Probe.dll`)
+		want(r, "status", s.get("/").status, 200)
+		if args := s.paths().CommandLine; !strings.HasSuffix(args[0], "Probe.dll") {
+			r.Errorf("it was started as %q", args)
+		}
+	})
 	row(t, "A28 many first requests at once", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""))
 		s.together(50, "/")
@@ -193,13 +201,19 @@ app.Run();`
 	})
 	row(t, "A63 a launcher that ends while its child listens", func(r *recorder) {
 		folder := child(r, "", outOfProcess, "")
-		lab.Write(r, folder, "start.sh", "#!/bin/sh\n./childapp &\n")
+		lab.Write(r, folder, "start.sh", "#!/bin/sh\n./childapp &\nsleep 1\n")
 		if err := os.Chmod(filepath.Join(folder, "start.sh"), 0o755); err != nil {
 			r.Fatal(err)
 		}
 		lab.Write(r, folder, "web.config", webConfig(`processPath=".\start.sh"`+outOfProcess, ""))
 		s := serve(r, folder)
 		before := s.pid()
+		lab.Eventually(r, func() string {
+			if pids := s.instances(); len(pids) != 1 {
+				return fmt.Sprintf("processes %v, and the launcher was to end", pids)
+			}
+			return ""
+		})
 		want(r, "process", s.pid(), before)
 		kill(before, syscall.SIGKILL)
 		s.newPid(before)

@@ -1,0 +1,349 @@
+package rows
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+// F: how an instance lives and ends. What takes tens of seconds is scaled by ten, with its limit.
+func TestLifecycle(t *testing.T) {
+	t.Parallel()
+	row(t, "F01 the process is killed, three times", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		for i := range 3 {
+			kill(pid, syscall.SIGKILL)
+			pid = s.newPid(pid)
+			if n := s.count(1001); n != i+2 {
+				r.Errorf("%d starts after %d kills", n, i+1)
+			}
+		}
+		s.event(1018, "signal 9")
+	})
+	row(t, "F02 the agent's worker is killed", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid, worker := s.pid(), s.worker()
+		kill(worker, syscall.SIGKILL)
+		s.gone(worker)
+		want(r, "process", s.pid(), pid)
+		if now := s.worker(); now == worker {
+			r.Errorf("worker %d", now)
+		}
+	})
+	row(t, "F03 web.config away and back, three times", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		for range 3 {
+			s.rename("web.config", "_web.config")
+			pid = s.newPid(pid)
+			s.rename("_web.config", "web.config")
+			pid = s.newPid(pid)
+		}
+	})
+	row(t, "F06 web.config is touched", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		s.touch("web.config")
+		s.newPid(pid)
+		s.event(1021)
+		s.event(1006, "202")
+		s.gone(pid)
+	})
+	row(t, "F10 web.config is touched again and again under load", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		l := s.load(4)
+		for range 5 {
+			s.touch("web.config")
+			lab.Wait(r.Context(), 400*time.Millisecond)
+		}
+		s.newPid(pid)
+		l.end(1)
+	})
+	row(t, "F11 two thousand requests across a restart", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		l := s.load(8)
+		l.until(200)
+		s.touch("web.config")
+		s.newPid(pid)
+		l.until(2000)
+		l.end(2000)
+	})
+	row(t, "F15 a graceful stop takes its time", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess+`shutdownTimeLimit="8"`, variables("PROBE_STOP_DELAY_MS", "3000")))
+		pid := s.pid()
+		s.touch("web.config")
+		s.event(1006, "202")
+		if took := s.gone(pid); took < 2*time.Second {
+			r.Errorf("it ended after %v already", took)
+		}
+		s.event(1030)
+		want(r, "failed stops", s.count(1005), 0)
+	})
+	row(t, "F16 an application that does not take the shutdown request", func(r *recorder) {
+		const source = `var app = WebApplication.CreateSlimBuilder(args).Build();
+app.MapGet("/", () => "pid " + Environment.ProcessId);
+app.MapFallback(() => "anything");
+app.Run();`
+		s := serve(r, compile(r, source, appConfig(outOfProcess+`shutdownTimeLimit="20"`, "")))
+		pid := s.pid()
+		s.touch("web.config")
+		s.event(1006, "200")
+		s.gone(pid)
+		s.event(1030)
+		want(r, "failed stops", s.count(1005), 0)
+	})
+	row(t, "F18 no time for a stop", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess+`shutdownTimeLimit="0"`, variables("PROBE_STOP_DELAY_MS", "20000")))
+		pid := s.pid()
+		s.write("app_offline.htm", "closed")
+		if took := s.gone(pid); took > 6*time.Second {
+			r.Errorf("it took %v", took)
+		}
+		s.event(1005)
+	})
+	row(t, "F19 app_offline.htm gives the time that is set", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess+`shutdownTimeLimit="10"`, variables("PROBE_STOP_DELAY_MS", "2000")))
+		pid := s.pid()
+		s.write("app_offline.htm", "closed")
+		s.offline("closed")
+		if took := s.gone(pid); took < time.Second || took > 8*time.Second {
+			r.Errorf("it took %v", took)
+		}
+		s.event(1006, "202")
+		s.event(1012)
+	})
+	row(t, "F20 the application stops itself in a request", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		want(r, "body", s.get("/stop").body, "stopping\n")
+		s.gone(pid)
+		s.newPid(pid)
+	})
+	row(t, "F23 recycled under load", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		l := s.load(4)
+		l.until(50)
+		s.touch("web.config")
+		s.newPid(pid)
+		s.gone(pid)
+		l.end(50)
+	})
+	row(t, "F24 a mixed load", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		var all sync.WaitGroup
+		for i := range 6 {
+			all.Go(func() {
+				for range 30 {
+					body := strings.Repeat("x", 3000*i)
+					if a, err := s.try("POST", "/upload", body); err != nil || !strings.Contains(a.body, fmt.Sprintf(`"bytes":%d,`, len(body))) {
+						r.Errorf("upload: %v %v", a, err)
+					}
+					if a, err := s.try("GET", fmt.Sprintf("/download?bytes=%d", 10_000*i), ""); err != nil || len(a.body) != 10_000*i {
+						r.Errorf("download: %d bytes, %v", len(a.body), err)
+					}
+					if ws, err := s.tryUpgrade("/ws"); err != nil || ws.answer.status != 101 {
+						r.Errorf("upgrade: %v %v", ws.answer, err)
+					} else {
+						ws.conn.Close()
+					}
+				}
+			})
+		}
+		all.Wait()
+		want(r, "process", s.pid(), pid)
+	})
+	row(t, "F25 the agent stops", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		s.Stop(r)
+		s.gone(pid)
+		if left := s.instances(); len(left) > 0 {
+			r.Errorf("processes %v are left", left)
+		}
+	})
+	row(t, "F27 the shutdown request", func(r *recorder) {
+		const source = `var builder = WebApplication.CreateSlimBuilder(args);
+var app = builder.Build();
+app.MapPost("/base/iisintegration", async (HttpContext c) => {
+	var body = await new StreamReader(c.Request.Body).ReadToEndAsync();
+	Console.WriteLine($"shutdown: {c.Request.Method} [{c.Request.Headers["MS-ASPNETCORE-EVENT"]}] token={c.Request.Headers["MS-ASPNETCORE-TOKEN"] == Environment.GetEnvironmentVariable("ASPNETCORE_TOKEN")} body={body.Length}");
+	app.Lifetime.StopApplication();
+	return Results.StatusCode(202);
+});
+app.MapFallback(() => "pid " + Environment.ProcessId);
+app.Run();`
+		s := serve(r, siteFile(r, "shop", "path: /base, root: "+compile(r, source, appConfig(outOfProcess, ""))))
+		want(r, "status", s.get("/base/").status, 200)
+		s.root = filepath.Dir(s.rootOf("/base"))
+		s.touch("www/web.config")
+		s.printed("shutdown: POST [shutdown] token=True body=0")
+		s.event(1006, "202")
+	})
+	row(t, "F28 descendants end with the application", func(r *recorder) {
+		s := serve(r, child(r, "-fork double -ignore-term", outOfProcess+`shutdownTimeLimit="1"`, ""))
+		pid := s.pid()
+		lab.Eventually(r, func() string {
+			if n := len(s.instances()); n < 2 {
+				return "nothing was forked"
+			}
+			return ""
+		})
+		all := s.instances()
+		s.write("app_offline.htm", "closed")
+		s.gone(append(all, pid)...)
+		s.event(1005)
+	})
+	row(t, "F29 recycled while a request is under way", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		slow := make(chan answer, 1)
+		go func() {
+			a, _ := s.try("GET", "/slow?ms=5000", "")
+			slow <- a
+		}()
+		s.printed("/slow")
+		s.touch("web.config")
+		s.newPid(pid)
+		if !lab.Alive(pid) {
+			r.Error("the old process was ended")
+		}
+		want(r, "the slow answer", (<-slow).body, "slept\n")
+		s.gone(pid)
+	})
+	row(t, "F30 no restart without a request", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		kill(pid, syscall.SIGKILL)
+		s.event(1018)
+		lab.Wait(r.Context(), 2*time.Second)
+		if now := s.instances(); len(now) > 0 {
+			r.Errorf("processes %v run", now)
+		}
+		want(r, "starts", s.count(1001), 1)
+		s.newPid(pid)
+	})
+}
+
+// rootOf is the folder of an application of a site file.
+func (s *served) rootOf(path string) string {
+	s.r.Helper()
+	files, _ := filepath.Glob(s.root + "/*.yaml")
+	for _, f := range files {
+		content, _ := os.ReadFile(f)
+		for line := range strings.Lines(string(content)) {
+			if _, rest, ok := strings.Cut(line, "path: "+path+", root: "); ok {
+				return strings.TrimRight(strings.SplitN(rest, ",", 2)[0], "}\n")
+			}
+		}
+	}
+	s.r.Fatalf("no application %s in %v", path, files)
+	return ""
+}
+
+// offline waits until the application is out of service with this page.
+func (s *served) offline(page string) answer {
+	s.r.Helper()
+	var a answer
+	lab.Eventually(s.r, func() string {
+		var err error
+		if a, err = s.try("GET", "/", ""); err != nil || a.status != 503 || a.body != page {
+			return fmt.Sprintf("%v %v, want 503 %q", a, err, page)
+		}
+		return ""
+	})
+	s.r.saw(reply, "503 %.50q", page)
+	return a
+}
+
+// online waits until it is back.
+func (s *served) online() {
+	s.r.Helper()
+	lab.Eventually(s.r, func() string {
+		if a, err := s.try("GET", "/", ""); err != nil || a.status != 200 {
+			return fmt.Sprintf("%v %v, want 200", a, err)
+		}
+		return ""
+	})
+	s.r.saw(reply, "200 again")
+}
+
+// load is clients that ask again and again, half of them on new connections; everything must be answered with 200.
+type load struct {
+	s    *served
+	stop chan struct{}
+	all  sync.WaitGroup
+	good atomic.Int64
+}
+
+func (s *served) load(clients int) *load {
+	s.r.Helper()
+	l := &load{s: s, stop: make(chan struct{})}
+	for i := range clients {
+		l.all.Go(func() { l.client(i%2 == 0) })
+	}
+	return l
+}
+
+func (l *load) client(fresh bool) {
+	var c *opened
+	for {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+		if c == nil || fresh {
+			conn, err := net.Dial("tcp", l.s.address)
+			if err != nil {
+				l.s.r.Error(err)
+				return
+			}
+			c = newOpened(l.s, conn)
+		}
+		a, err := c.tryGet("/")
+		if err != nil || a.status != 200 {
+			l.s.r.Errorf("under load: %v, %v", a, err)
+			return
+		}
+		if a.header.Get("Connection") == "close" || fresh {
+			c.conn.Close()
+			c = nil
+		}
+		l.good.Add(1)
+	}
+}
+
+// until waits until so many were answered.
+func (l *load) until(n int64) {
+	l.s.r.Helper()
+	lab.Eventually(l.s.r, func() string {
+		if got := l.good.Load(); got < n && !l.s.r.Failed() {
+			return fmt.Sprintf("%d requests are answered", got)
+		}
+		return ""
+	})
+}
+
+func (l *load) end(least int64) {
+	l.s.r.Helper()
+	close(l.stop)
+	l.all.Wait()
+	if n := l.good.Load(); n < least {
+		l.s.r.Errorf("%d requests were answered, want %d", n, least)
+	}
+	l.s.r.saw(reply, "%d times 200", l.good.Load())
+}

@@ -1,0 +1,162 @@
+package rows
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
+)
+
+// G: app_offline.htm.
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	row(t, "G01 there before the first request", func(r *recorder) {
+		folder := probe(r, outOfProcess, "")
+		lab.Write(r, folder, "app_offline.htm", "The app is offline.")
+		s := serve(r, folder)
+		a := s.get("/")
+		want(r, "status", a.status, 503)
+		want(r, "body", a.body, "The app is offline.")
+		if !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+			r.Errorf("type %q", a.header.Get("Content-Type"))
+		}
+		if pids := s.instances(); len(pids) > 0 {
+			r.Errorf("processes %v", pids)
+		}
+	})
+	row(t, "G03 an application that does not start, then app_offline.htm", func(r *recorder) {
+		s := serve(r, child(r, "-exit 3", outOfProcess, ""))
+		want(r, "code", s.get("/").code(), "502.5")
+		s.write("app_offline.htm", "closed")
+		s.offline("closed")
+	})
+	row(t, "G07 added and removed", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		for range 2 {
+			s.write("app_offline.htm", "closed")
+			s.offline("closed")
+			s.gone(pid)
+			s.remove("app_offline.htm")
+			s.online()
+			pid = s.newPid(pid)
+		}
+		s.event(1012)
+	})
+	row(t, "G09 renamed in and out, in another spelling, three times", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		s.write("_off", "closed")
+		for range 3 {
+			s.rename("_off", "App_Offline.Htm")
+			s.offline("closed")
+			s.gone(pid)
+			s.rename("Probe.dll", "_dll")
+			s.rename("_dll", "Probe.dll")
+			s.rename("App_Offline.Htm", "_off")
+			pid = s.newPid(pid)
+		}
+	})
+	row(t, "G12 edited while it holds", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		s.write("app_offline.htm", "one")
+		s.offline("one")
+		s.write("app_offline.htm", "two")
+		s.offline("two")
+	})
+	row(t, "G13 web.config breaks while it holds", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		s.pid()
+		s.write("app_offline.htm", "closed")
+		s.offline("closed")
+		good, err := os.ReadFile(filepath.Join(s.root, "web.config"))
+		if err != nil {
+			r.Fatal(err)
+		}
+		s.write("web.config", "<configuration><broken>")
+		lab.Eventually(r, func() string {
+			if !strings.Contains(s.Log(), "web.config:") {
+				return "the broken file is not seen"
+			}
+			return ""
+		})
+		s.offline("closed")
+		s.write("web.config", string(good))
+		s.remove("app_offline.htm")
+		s.online()
+	})
+	row(t, "G14 whatever is asked", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		s.write("app_offline.htm", "closed")
+		s.offline("closed")
+		for _, c := range []struct{ method, path, body string }{{"POST", "/upload", "closed"}, {"GET", "/some/where?x", "closed"}, {"DELETE", "/", "closed"}, {"HEAD", "/", ""}} {
+			a := s.ask(c.method, c.path, "")
+			want(r, c.method+" "+c.path, a.status, 503)
+			want(r, "body", a.body, c.body)
+			want(r, "length", a.header.Get("Content-Length"), "6")
+		}
+	})
+	row(t, "G15 it holds in its own folder only", func(r *recorder) {
+		parent, sub := probe(r, outOfProcess, ""), probe(r, outOfProcess, "")
+		s := serve(r, siteFile(r, "shop", "path: /, root: "+parent, "path: /sub, root: "+sub))
+		lab.Write(r, parent, "app_offline.htm", "closed")
+		s.offline("closed")
+		want(r, "the child", s.get("/sub/").status, 200)
+	})
+	row(t, "G17 a directory of that name", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		if err := os.Mkdir(filepath.Join(s.root, "app_offline.htm"), 0o755); err != nil {
+			r.Fatal(err)
+		}
+		lab.Wait(r.Context(), 1500*time.Millisecond)
+		want(r, "process", s.pid(), pid)
+	})
+	row(t, "G18 a request under way", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess+`shutdownTimeLimit="20"`, ""))
+		pid := s.pid()
+		slow := make(chan answer, 1)
+		go func() {
+			a, _ := s.try("GET", "/slow?ms=4000", "")
+			slow <- a
+		}()
+		s.printed("/slow")
+		s.write("app_offline.htm", "closed")
+		s.offline("closed")
+		want(r, "the slow answer", (<-slow).body, "slept\n")
+		s.gone(pid)
+	})
+	row(t, "G19 an application that hangs", func(r *recorder) {
+		s := serve(r, child(r, "-ignore-term", outOfProcess+`shutdownTimeLimit="2"`, ""))
+		pid := s.pid()
+		s.write("app_offline.htm", "closed")
+		if took := s.gone(pid); took > 8*time.Second {
+			r.Errorf("it took %v", took)
+		}
+		s.event(1005)
+		s.offline("closed")
+	})
+	row(t, "G20 only the whole name counts", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		for _, name := range []string{"app_o", "app_offline.ht", "app_offline.html", "_app_offline.htm"} {
+			s.write(name, "closed")
+		}
+		lab.Wait(r.Context(), 1500*time.Millisecond)
+		want(r, "process", s.pid(), pid)
+		s.write("APP_OFFLINE.HTM", "closed")
+		s.offline("closed")
+	})
+	row(t, "G22 an empty file", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, ""))
+		pid := s.pid()
+		s.write("app_offline.htm", "")
+		s.gone(pid)
+		a := s.offline("")
+		want(r, "length", a.header.Get("Content-Length"), fmt.Sprint(0))
+	})
+}
