@@ -27,6 +27,7 @@ func TestPlantedViolations(t *testing.T) {
 		{"dataplane/forward", "google.golang.org/grpc/codes"},
 		{"dataplane/site", Module + "/proto/ancora/types/v1"},
 		{"dataplane/app", "net/http"},
+		{"dataplane/xmltree", Module + "/dataplane/site"},
 		{"dataplane/keeper", Module + "/dataplane/site"},
 		{"agent/session", Module + "/controlplane/dispatch"},
 		{"agent/session", "net/http"},
