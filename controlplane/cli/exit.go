@@ -9,8 +9,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/ancora-fleet/ancora/controlplane/iisconfig"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/sitefile"
+	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
 
 // The exit codes of every verb.
@@ -111,9 +113,11 @@ func statusCode(c codes.Code) int {
 // isFileError says whether err is a list of places in files, which is printed as it is: file:line:col first, so that
 // editors find them.
 func isFileError(err error) bool {
-	var list sitefile.Errors
+	var sites sitefile.Errors
+	var config webconfig.Errors
+	var iis iisconfig.Errors
 	var e *fileError
-	return errors.As(err, &list) || errors.As(err, &e)
+	return errors.As(err, &sites) || errors.As(err, &config) || errors.As(err, &iis) || errors.As(err, &e)
 }
 
 // errorText is what people read of err: of a status its message, not its wrapping.

@@ -97,10 +97,15 @@ func (p *program) writeYAML(l *listing, message proto.Message) error {
 	if err != nil {
 		return err
 	}
+	return p.writeText(text)
+}
+
+// writeText writes a result of many lines.
+func (p *program) writeText(text []byte) error {
 	if isTerminal(p.Out) {
 		text = []byte(escapeText(string(text)))
 	}
-	_, err = p.Out.Write(text)
+	_, err := p.Out.Write(text)
 	return err
 }
 
