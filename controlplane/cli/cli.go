@@ -106,7 +106,7 @@ did not, 4 timed out waiting, 5 not found, 6 changed by somebody else meanwhile,
 	}
 	add("see", p.getCommand(), p.describeCommand(), p.logsCommand())
 	add("change", p.applyCommand(), p.deleteCommand(), p.labelCommand(), p.offlineCommand(), p.onlineCommand(), p.recycleCommand())
-	add("set up", p.devCommand(), p.tokenCommand(), p.importCommand())
+	add("set up", p.devCommand(), p.tokenCommand(), p.importCommand(), p.schemaCommand())
 	root.AddCommand(p.versionCommand(), p.completionCommand())
 	return root
 }

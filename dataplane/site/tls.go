@@ -62,9 +62,10 @@ func (c *check) tls(at string, t *TLS) {
 		c.failed(where+".key", validFile(pair.Key))
 	}
 	if a := t.ClientCert; a != nil {
-		if a.Mode != ClientCertRequest && a.Mode != ClientCertRequire {
-			c.add(at+".clientCert.mode", "%q is not known: request or require", a.Mode)
+		if a.Mode == "" {
+			c.add(at+".clientCert.mode", "is missing: request or require")
 		}
+		c.oneOf(at+".clientCert.mode", string(a.Mode), string(ClientCertRequest), string(ClientCertRequire))
 		c.failed(at+".clientCert.ca", validFile(a.CA))
 	}
 }
@@ -79,10 +80,9 @@ func (c *check) secured(bindings []Binding) {
 		} else if (b.TLS == nil) != (bindings[j].TLS == nil) {
 			c.add(at+".tls", "a listener has TLS or has not: bindings[%d] of %s says otherwise", j, b.Listener)
 		}
+		c.oneOf(at+".redirect", string(b.Redirect), string(RedirectHTTPS))
 		switch {
-		case b.Redirect == "":
 		case b.Redirect != RedirectHTTPS:
-			c.add(at+".redirect", "%q is not known: https", b.Redirect)
 		case b.TLS != nil:
 			c.add(at+".redirect", "is for bindings without tls")
 		default:

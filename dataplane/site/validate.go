@@ -21,6 +21,11 @@ const (
 // Validate says all that is wrong at once, or nil.
 func (s *Site) Validate() Problems {
 	c := &check{}
+	c.site(s)
+	return c.problems
+}
+
+func (c *check) site(s *Site) {
 	c.label("name", s.Name)
 	for _, key := range sortedKeys(s.Labels) {
 		c.failed("labels."+key, validLabelPair(key, s.Labels[key]))
@@ -32,15 +37,14 @@ func (s *Site) Validate() Problems {
 	}
 	c.bindings(s.Bindings)
 	c.applications(s.Applications)
-	switch s.AccessLog {
-	case "", AccessLogOff, AccessLogJSON, AccessLogCombined, AccessLogW3C:
-	default:
-		c.add("accessLog", "%q is not known: json, combined, w3c or off", s.AccessLog)
-	}
-	return c.problems
+	c.oneOf("accessLog", string(s.AccessLog), string(AccessLogJSON), string(AccessLogCombined), string(AccessLogW3C), string(AccessLogOff))
 }
 
-type check struct{ problems Problems }
+type check struct {
+	problems Problems
+	// rules takes what fields are held to; nil unless somebody asks for it.
+	rules map[string]Rule
+}
 
 func (c *check) add(path, format string, args ...any) {
 	c.problems = append(c.problems, Problem{path, fmt.Sprintf(format, args...)})
@@ -117,21 +121,13 @@ func (c *check) applications(applications []Application) {
 func (c *check) application(at string, a *Application) {
 	c.failed(at+".root", validRoot(a.Root))
 	c.failed(at+".user", validUser(a.User))
-	if a.Profile != "" && a.Profile != ProfileASPNETCore && a.Profile != ProfileGeneric {
-		c.add(at+".profile", "%q is not known: aspnetcore or generic", a.Profile)
-	}
-	switch {
-	case a.Socket != "" && a.Socket != SocketTCP && a.Socket != SocketUnix:
-		c.add(at+".socket", "%q is not known: tcp or unix", a.Socket)
-	case a.Socket == SocketUnix && a.Profile != ProfileGeneric:
+	c.oneOf(at+".profile", string(a.Profile), string(ProfileASPNETCore), string(ProfileGeneric))
+	c.oneOf(at+".socket", string(a.Socket), string(SocketTCP), string(SocketUnix))
+	if a.Socket == SocketUnix && a.Profile != ProfileGeneric {
 		c.add(at+".socket", "unix needs profile: generic: IIS integration listens on a port and nowhere else")
 	}
-	if a.Protocol != "" && a.Protocol != ProtocolHTTP1 && a.Protocol != ProtocolH2C {
-		c.add(at+".protocol", "%q is not known: http/1.1 or h2c; without it, it is found out", a.Protocol)
-	}
-	if a.Start != "" && a.Start != StartOnRequest && a.Start != StartAlways {
-		c.add(at+".start", "%q is not known: onRequest or always", a.Start)
-	}
+	c.oneOf(at+".protocol", string(a.Protocol), string(ProtocolHTTP1), string(ProtocolH2C))
+	c.oneOf(at+".start", string(a.Start), string(StartOnRequest), string(StartAlways))
 	c.command(at+".command", a.Command)
 	c.environment(at+".env", a.Env)
 	limits := TheLimits()
@@ -140,6 +136,7 @@ func (c *check) application(at string, a *Application) {
 	c.duration(at+".drain", a.Drain, limits.Drain)
 	c.duration(at+".requestTimeout", a.RequestTimeout, limits.RequestTimeout)
 	c.number(at+".rapidFailsPerMinute", a.RapidFailsPerMinute, limits.RapidFailsPerMinute)
+	c.limited(at+".limits.body", limits.Body)
 	if n := a.BodyLimit; n != nil && *n != Unlimited && !limits.Body.Contains(*n) {
 		c.add(at+".limits.body", "%d bytes are not in 0 to %dGB, and none lifts the limit", *n, limits.Body.Max/1_000_000_000)
 	}
@@ -149,6 +146,7 @@ func (c *check) application(at string, a *Application) {
 }
 
 func (c *check) number(at string, n *uint32, limit Limit) {
+	c.limited(at, limit)
 	if n != nil && !limit.Contains(int64(*n)) {
 		c.add(at, "%d is not in %d to %d", *n, limit.Min, limit.Max)
 	}
@@ -189,6 +187,7 @@ func (c *check) environment(at string, env []Variable) {
 }
 
 func (c *check) duration(at string, d *time.Duration, limit Limit) {
+	c.limited(at, limit)
 	if d == nil {
 		return
 	}

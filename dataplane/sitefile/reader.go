@@ -20,6 +20,8 @@ type reader struct {
 	problems Errors
 	// places are those of the fields that were met, by path.
 	places map[string]place
+	// describing takes the fields that are known, while they are described instead of read; else nil.
+	describing *[]Field
 }
 
 func (r *reader) add(at place, path, format string, args ...any) {
@@ -60,6 +62,9 @@ type pair struct {
 
 // pairs gives the pairs of a mapping; what stands twice is a problem.
 func (r *reader) pairs(n ast.Node, path string) []pair {
+	if r.described(path, Pairs) {
+		return nil
+	}
 	var values []*ast.MappingValueNode
 	switch m := n.(type) {
 	case *ast.MappingNode:
@@ -102,6 +107,12 @@ func keyName(key ast.MapKeyNode) (string, bool) {
 
 // fields reads a mapping whose names are known. later are those that a later version brings.
 func (r *reader) fields(n ast.Node, path string, known map[string]field, later ...string) {
+	if r.described(path, Mapping) {
+		for _, name := range slices.Sorted(maps.Keys(known)) {
+			known[name](nil, join(path, name))
+		}
+		return
+	}
 	for _, p := range r.pairs(n, path) {
 		where := join(path, p.name)
 		switch read := known[p.name]; {
@@ -135,6 +146,10 @@ func join(path, name string) string {
 
 // list reads each element of a sequence.
 func (r *reader) list(n ast.Node, path string, each field) {
+	if r.described(path, List) {
+		each(nil, path+"[]")
+		return
+	}
 	s, ok := n.(*ast.SequenceNode)
 	if !ok {
 		r.wrong(n, path, "%s is no list", describe(n))
@@ -149,6 +164,9 @@ func (r *reader) list(n ast.Node, path string, each field) {
 
 func (r *reader) text(to *string) field {
 	return func(n ast.Node, path string) {
+		if r.described(path, Text) {
+			return
+		}
 		if s, ok := scalar(n); ok {
 			*to = s
 			return
@@ -171,6 +189,9 @@ func (r *reader) texts(to *[]string) field {
 // duration takes what time.ParseDuration does: 20s, 2m, 1h30m.
 func (r *reader) duration(to **time.Duration) field {
 	return func(n ast.Node, path string) {
+		if r.described(path, Duration) {
+			return
+		}
 		s, ok := scalar(n)
 		d, err := time.ParseDuration(s)
 		switch {
@@ -186,6 +207,9 @@ func (r *reader) duration(to **time.Duration) field {
 
 func (r *reader) number(to **uint32) field {
 	return func(n ast.Node, path string) {
+		if r.described(path, Number) {
+			return
+		}
 		s, _ := scalar(n)
 		v, err := strconv.ParseUint(s, 10, 32)
 		if _, ok := n.(*ast.IntegerNode); !ok || err != nil {
@@ -199,6 +223,9 @@ func (r *reader) number(to **uint32) field {
 
 func (r *reader) boolean(to **bool) field {
 	return func(n ast.Node, path string) {
+		if r.described(path, Flag) {
+			return
+		}
 		b, ok := n.(*ast.BoolNode)
 		if !ok {
 			r.wrong(n, path, "%s is neither true nor false", describe(n))

@@ -14,7 +14,7 @@ import (
 func (r *reader) site(n ast.Node) *site.Site {
 	s := &site.Site{}
 	switch n.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
+	case nil, *ast.MappingNode, *ast.MappingValueNode: // nil: the fields are described
 	default:
 		r.wrong(n, "", "%s is no mapping of fields", describe(n))
 		return s
@@ -33,6 +33,9 @@ func (r *reader) site(n ast.Node) *site.Site {
 			r.list(n, path, func(n ast.Node, path string) { s.Applications = append(s.Applications, r.application(n, path)) })
 		},
 	}, "rollout")
+	if n == nil {
+		return s
+	}
 	s.AccessLog = site.AccessLog(access)
 	at := placeOf(n)
 	r.header(at, "apiVersion", version, APIVersion)

@@ -13,20 +13,23 @@ import (
 // none lifts a limit.
 const none = "none"
 
-// unit of a number of bytes, decimal or binary as its name says.
-type unit struct {
-	name  string
-	bytes int64
+// Unit is one of a number of bytes, decimal or binary as its name says.
+type Unit struct {
+	Name  string
+	Bytes int64
 }
 
-// units gives the larger ones first, of equal ones the decimal.
-func units() []unit {
-	return []unit{{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"kB", 1e3}, {"KB", 1e3}, {"B", 1}}
+// Units gives the larger ones first, of equal ones the decimal.
+func Units() []Unit {
+	return []Unit{{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"kB", 1e3}, {"KB", 1e3}, {"B", 1}}
 }
 
 // size takes a number of bytes: 30MB, 64KiB, 500 (bytes), or none.
 func (r *reader) size(to **int64) field {
 	return func(n ast.Node, path string) {
+		if r.described(path, Size) {
+			return
+		}
 		text, ok := scalar(n)
 		if !ok {
 			r.wrong(n, path, "%s is no size: write it as 30MB, 64KiB, a number of bytes, or none", describe(n))
@@ -47,9 +50,9 @@ func parseSize(text string) (int64, bool) {
 		return site.Unlimited, true
 	}
 	factor := int64(1)
-	for _, u := range units() {
-		if number, ok := strings.CutSuffix(text, u.name); ok {
-			text, factor = number, u.bytes
+	for _, u := range Units() {
+		if number, ok := strings.CutSuffix(text, u.Name); ok {
+			text, factor = number, u.Bytes
 			break
 		}
 	}
@@ -68,9 +71,9 @@ func formatSize(bytes int64) string {
 	if bytes == site.Unlimited {
 		return none
 	}
-	for _, u := range units() {
-		if bytes != 0 && bytes%u.bytes == 0 && u.bytes > 1 {
-			return strconv.FormatInt(bytes/u.bytes, 10) + u.name
+	for _, u := range Units() {
+		if bytes != 0 && bytes%u.Bytes == 0 && u.Bytes > 1 {
+			return strconv.FormatInt(bytes/u.Bytes, 10) + u.Name
 		}
 	}
 	return strconv.FormatInt(bytes, 10)

@@ -67,7 +67,7 @@ func (r *reader) attributesOf(section string) map[string]read {
 	}
 	if section == "httpPlatform" {
 		all["startupRetryCount"] = func(a attribute) {
-			r.count(site.Limit{Name: "startupRetryCount", Max: 100}, func(n uint32) { c.StartupRetryCount = &n; r.unless(true, a) })(a)
+			r.count(site.Limit{Name: "startupRetryCount", Max: 100, Default: 10}, func(n uint32) { c.StartupRetryCount = &n; r.unless(true, a) })(a)
 		}
 		return all
 	}
@@ -90,6 +90,9 @@ func (r *reader) unless(on bool, a attribute) {
 
 func (r *reader) boolean(to func(a attribute, on bool)) read {
 	return func(a attribute) {
+		if r.described(a, Flag, site.Limit{}) {
+			return
+		}
 		switch strings.ToLower(a.value) {
 		case "true":
 			to(a, true)
@@ -103,6 +106,9 @@ func (r *reader) boolean(to func(a attribute, on bool)) read {
 
 func (r *reader) count(limit site.Limit, to func(n uint32)) read {
 	return func(a attribute) {
+		if r.described(a, Number, limit) {
+			return
+		}
 		n, err := strconv.ParseUint(a.value, 10, 32)
 		if err != nil || !limit.Contains(int64(n)) {
 			r.wrong(a.at, a.name, a.value, "is not in %d to %d", limit.Min, limit.Max)
@@ -125,6 +131,9 @@ func (r *reader) processes(limit site.Limit) read {
 
 func (r *reader) seconds(to **time.Duration, limit site.Limit) read {
 	return func(a attribute) {
+		if r.described(a, Seconds, limit) {
+			return
+		}
 		n, err := strconv.ParseUint(a.value, 10, 32)
 		if err != nil || !limit.Contains(int64(n)) {
 			r.wrong(a.at, a.name, a.value, "is not in %d to %d seconds", limit.Min, limit.Max)
@@ -138,6 +147,9 @@ func (r *reader) seconds(to **time.Duration, limit site.Limit) read {
 // span reads [days.]hours:minutes:seconds.
 func (r *reader) span(to **time.Duration, limit site.Limit) read {
 	return func(a attribute) {
+		if r.described(a, Span, limit) {
+			return
+		}
 		d, err := parseSpan(a.value)
 		if err == nil && !limit.Contains(int64(d/time.Second)) {
 			err = fmt.Errorf("is not in 00:00:00 to %s", "15.00:00:00")

@@ -18,6 +18,8 @@ type reader struct {
 	variableNames map[string]bool
 	// foreign is what shows that the file was written for something else.
 	foreign *Error
+	// describing is where attributes are described instead of read; nil while a file is read.
+	describing *Section
 }
 
 func (r *reader) wrong(at place, field, value, format string, args ...any) {

@@ -33,7 +33,7 @@ func (e *element) attribute(name string) (attribute, bool) {
 func readTree(file string, content []byte) (*element, *Error) {
 	root, problem := xmltree.Read(content)
 	if problem != nil {
-		return nil, &Error{file, problem.At.Line, problem.At.Column, problem.Name, problem.Value, problem.Message}
+		return nil, &Error{File: file, Line: problem.At.Line, Column: problem.At.Column, Field: problem.Name, Value: problem.Value, Message: problem.Message}
 	}
 	return own(root), nil
 }
