@@ -92,10 +92,11 @@ func Read(file string, content []byte, o Options) (*Import, error) {
 	if problem != nil {
 		message := problem.Message
 		if problem.Name != "" {
-			message = fmt.Sprintf("%s=%q: %s", problem.Name, problem.Value, message)
+			message = problem.Name + ": " + message
 		}
 		return nil, Errors{{file, problem.At.Line, problem.At.Column, message}}
 	}
+	blind(root)
 	r := &reader{file: file, options: o, out: &Import{}, pools: map[string]*xmltree.Element{}, labels: map[string]bool{}, unwanted: map[string]bool{}}
 	r.configuration(root)
 	switch {

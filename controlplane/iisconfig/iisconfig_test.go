@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -108,6 +109,26 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
+// Whatever is encrypted, wherever it stands: not a byte of it comes out again, in a file, a line or a problem.
+func TestNothingEncryptedIsPassedOn(t *testing.T) {
+	text := strings.Replace(small, "<environmentVariables/>", `<environmentVariables><add name="A" value="b"/></environmentVariables>`, 1)
+	values := regexp.MustCompile(`="[^"]*"`).FindAllStringIndex(text, -1)
+	if len(values) < 8 {
+		t.Fatalf("%d values", len(values))
+	}
+	for _, at := range values {
+		changed := text[:at[0]] + `="[enc:AesProvider:c2VjcmV0:enc]"` + text[at[1]:]
+		result, err := Read("f", []byte(changed), options(t, `C:\s=/srv/s`))
+		got := fmt.Sprint(result, err)
+		if result != nil {
+			got += string(documents(result))
+		}
+		if strings.Contains(got, "c2VjcmV0") {
+			t.Errorf("%s is passed on: %s", text[at[0]-10:at[1]], got)
+		}
+	}
+}
+
 const small = `<configuration><system.applicationHost>
 <applicationPools><add name="p"><processModel/><recycling><periodicRestart/></recycling><failure/><cpu/><environmentVariables/></add></applicationPools>
 <sites><site name="s"><application path="/" applicationPool="p"><virtualDirectory path="/" physicalPath="C:\s"/></application>
@@ -136,6 +157,9 @@ func TestSettings(t *testing.T) {
 		"identity":            {`<processModel`, `<processModel userName="A\b" password="plain"`, "", `userName="A\b": choose a user`},
 		"variable":            {`<environmentVariables/>`, `<environmentVariables><add name="A" value="b"/></environmentVariables>`, "      A: b", "environment variable A: env"},
 		"loader":              {`<environmentVariables/>`, `<environmentVariables><add name="LD_PRELOAD" value="b"/></environmentVariables>`, "", `"LD_PRELOAD" may not be set`},
+		"one at a time":       {`<recycling`, `<recycling disallowOverlappingRotation="true"`, "overlap: false", "carried over: application pool \"p\": disallowOverlappingRotation"},
+		"drain":               {`<processModel`, `<processModel shutdownTimeLimit="00:02:00"`, "drain: 2m", "shutdownTimeLimit 2 minutes: drain"},
+		"drain as ever":       {`<processModel`, `<processModel shutdownTimeLimit="00:01:30"`, "", ""},
 		"garden":              {`<processModel`, `<processModel maxProcesses="4"`, "", "maxProcesses 4: "},
 		"no log":              {`<logFile`, `<logFile enabled="false"`, "", "no accessLog"},
 		"log of IIS":          {`<logFile`, `<logFile logFormat="IIS"`, "accessLog: w3c", "no equivalent: logFile"},
@@ -177,6 +201,7 @@ func TestProblems(t *testing.T) {
 		"port":          {"*:80:", "*:0:", `f:4:36: bindingInformation: "*:0:" is no ip:port:host`},
 		"idle":          {"<processModel", `<processModel idleTimeout="20"`, `f:2:47: idleTimeout="20" is no length of time`},
 		"queue":         {`<add name="p"`, `<add name="p" queueLength="200000"`, `f:2:33: queueLength="200000" is not in 0 to 100000`},
+		"drain":         {"<processModel", `<processModel shutdownTimeLimit="02:00:00"`, "shutdownTimeLimit 120 minutes is not in 0 to 3600 seconds"},
 		"negative":      {`<add name="p"`, `<add name="p" queueLength="-1"`, `queueLength="-1" is no whole number`},
 		"no name":       {`<site name="s"`, `<site`, "f:3:8: a site has no name"},
 		"no folder":     {` physicalPath="C:\s"`, ``, `a virtual directory of site "s" has no physicalPath`},

@@ -9,7 +9,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
 
-// B21: bindings are addresses, and each address is one listener.
+// Bindings are addresses, and each address is one listener.
 func TestAddresses(t *testing.T) {
 	for text, want := range map[string]struct{ http, https, host string }{
 		"*:80:":                              {"http", "https-80", ""},
@@ -26,13 +26,15 @@ func TestAddresses(t *testing.T) {
 		"127.0.0.1:65535:LOCALHOST":          {"http-127-0-0-1-65535", "https-127-0-0-1-65535", "localhost"},
 		"[fe80::1111:2222:3333:4444]:65535:": {"http-fe80--1111-2222-3333-4444-65535", "https-fe80--1111-2222-3333-4444-65535", ""},
 	} {
-		a, err := parseAddress(text)
-		if err != nil || a.listener("http") != want.http || a.listener("https") != want.https || a.host != want.host {
-			t.Errorf("B21 %s: %+v %s %s, %v", text, a, a.listener("http"), a.listener("https"), err)
-		}
-		if err := site.ValidLabel(a.listener("https")); err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
+		t.Run("B21 "+text, func(t *testing.T) {
+			a, err := parseAddress(text)
+			if err != nil || a.listener("http") != want.http || a.listener("https") != want.https || a.host != want.host {
+				t.Errorf("%+v %s %s, %v", a, a.listener("http"), a.listener("https"), err)
+			}
+			if err := site.ValidLabel(a.listener("https")); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	for _, text := range []string{"", "80", "*:80", "*:0:", "*:65536:", "*:http:", "300.1.1.1:80:", "[::1:80:", "[::1]80:", "::1:80:", "*:-1:", "*:80:a b", "*:80:a_b", "*:80:a/b", "[fe80::1%eth0]:80:"} {
 		if a, err := parseAddress(text); err == nil {

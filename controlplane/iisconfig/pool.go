@@ -36,8 +36,8 @@ func (m *maker) pool(a *site.Application, named xmltree.Attribute) {
 	p.queue(a)
 	p.environment(a)
 	p.rapidFails(a)
-	p.times()
-	p.restart()
+	p.times(a)
+	p.restart(a)
 	p.identity()
 	p.rest()
 }

@@ -28,7 +28,7 @@ func (p *pool) rapidFails(a *site.Application) {
 }
 
 // times are those after which IIS ends a process that does nothing, or does not come or go in time.
-func (p *pool) times() {
+func (p *pool) times(a *site.Application) {
 	if d, at, set := p.span("processModel/idleTimeout", presetIdleTimeout); d == 0 {
 		p.tell(NotNeeded, at, "idleTimeout 0: an application without requests goes on running, as here")
 	} else {
@@ -37,18 +37,23 @@ func (p *pool) times() {
 	if n, at, _ := p.number("processModel/maxProcesses", presetProcessCount); n != 1 {
 		p.tell(NoEquivalent, at, "maxProcesses %d: an application has one instance on a host: place the site on more hosts", n)
 	}
-	for _, limit := range []struct{ name, instead string }{
-		{"shutdownTimeLimit", "stop: {timeout: ...}, or shutdownTimeLimit in web.config"},
-		{"startupTimeLimit", "ready: {timeout: ...}, or startupTimeLimit in web.config"},
-	} {
-		if d, at, set := p.span("processModel/"+limit.name, 0); set {
-			p.tell(NoEquivalent, at, "%s %s is the worker process's, not the application's: %s", limit.name, minutes(d), limit.instead)
-		}
+	if d, at, set := p.span("processModel/startupTimeLimit", 0); set {
+		p.tell(NoEquivalent, at, "startupTimeLimit %s is the worker process's, not the application's: ready: {timeout: ...}, or startupTimeLimit in web.config", minutes(d))
+	}
+	d, at, set := p.span("processModel/shutdownTimeLimit", 0)
+	limit := site.TheLimits().Drain
+	switch {
+	case !set || d == limit.Duration():
+	case limit.Contains(int64(d / time.Second)):
+		a.Drain = &d
+		p.tell(Carried, at, "shutdownTimeLimit %s: drain: requests in flight may go on for as long when a process is replaced", minutes(d))
+	default:
+		p.bad(at, "shutdownTimeLimit %s is not in %d to %d seconds", minutes(d), limit.Min, limit.Max)
 	}
 }
 
 // restart is when IIS replaces processes.
-func (p *pool) restart() {
+func (p *pool) restart(a *site.Application) {
 	const by = "replace the processes by a timer that calls ancora recycle SITE, which drops nothing"
 	const periodic = "recycling/periodicRestart/"
 	if d, at, set := p.span(periodic+"time", presetRestart); d == 0 {
@@ -72,11 +77,12 @@ func (p *pool) restart() {
 		}
 		p.tell(NoEquivalent, value.At, "periodicRestart schedule %s: nothing is replaced by a clock here: %s", value.Value, by)
 	}
-	if a, ok := p.find("recycling/disallowOverlappingRotation"); ok && strings.EqualFold(a.Value, "true") {
-		p.tell(NoEquivalent, a.At, "disallowOverlappingRotation=\"true\": a new process runs beside the old one here until it is ready: the application has to bear two of itself for that long")
+	if v, ok := p.find("recycling/disallowOverlappingRotation"); ok && strings.EqualFold(v.Value, "true") {
+		a.Overlap = new(bool)
+		p.tell(Carried, v.At, "disallowOverlappingRotation=\"true\": overlap: false")
 	}
-	if a, ok := p.find("recycling/disallowRotationOnConfigChange"); ok && strings.EqualFold(a.Value, "true") {
-		p.tell(NoEquivalent, a.At, "disallowRotationOnConfigChange=\"true\": a changed web.config replaces the processes here, dropping nothing")
+	if v, ok := p.find("recycling/disallowRotationOnConfigChange"); ok && strings.EqualFold(v.Value, "true") {
+		p.tell(NoEquivalent, v.At, "disallowRotationOnConfigChange=\"true\": handlerSettings of aspNetCore in web.config have one of this name: a pool has none here")
 	}
 }
 
