@@ -227,6 +227,7 @@ func (s *Server) endOrphans() {
 		})
 	}
 	s.orphans = nil
+	s.outputs.Resume()
 }
 
 // scheduleHealing looks again at what the host itself stands in the way of.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,7 +67,7 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 	}
 	plan, err := launch.Resolve(launch.Input{
 		Application: a, Root: root, Config: config, Dotnet: s.policy.Dotnet, Environ: s.config.Environ, HTTPSPort: s.httpsPort(w),
-		Inherited: launch.Inherit(s.config.Environ, launch.User{Name: who.name, Home: home}),
+		Inherited: launch.Inherit(s.config.Environ, launch.User{Name: who.name, Home: home}), Roots: s.policy.Roots,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -75,12 +76,13 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 		return nil, nil, err
 	}
 	spec := s.spec(w, a, root, who, plan)
+	spec.Pool.Witness = s.newWitness(w.Name, a.Path, who, plan)
 	if plan.Unix {
 		if spec.Pool.SocketDir, err = s.sockets(w.Name, a.Path, who); err != nil {
 			return nil, nil, err
 		}
 	}
-	return spec, plan.Notes, nil
+	return spec, append(plan.Notes, s.exposed(w, plan)...), nil
 }
 
 // httpsPort is the one port on which visitors find the site over TLS; nil when there is none, empty when there are several.
@@ -120,7 +122,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Environ: func(at process.Endpoint, token string) []string { return plan.Environ(at.Port, at.Socket, token) },
 			Dir:     root, Credential: who.credential,
 			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Always: a.Start == site.StartAlways,
-			Protocol: plan.Protocol, Port: plan.Port, Token: plan.Token, Paired: paired, Base: base, Idle: idle,
+			Protocol: plan.Protocol, Port: plan.Port, Token: plan.Token, Silent: plan.Silent, Paired: paired, Base: base, Idle: idle,
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
@@ -128,6 +130,28 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 		BodyLimit: bodyLimit(plan.BodyLimit),
 		Limits:    turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
 	}
+}
+
+// exposed warns of an application that tells visitors what went wrong in it, where others than this host's users are visitors.
+func (s *Server) exposed(w *site.Site, plan *launch.Plan) []string {
+	if plan.Exposes == "" {
+		return nil
+	}
+	for _, b := range w.Bindings {
+		if address := s.policy.Listeners[b.Listener]; address != "" && !loopback(address) {
+			return []string{fmt.Sprintf("warning: %s shows visitors of listener %s (%s) what goes wrong in the application: it is meant for developers", plan.Exposes, b.Listener, address)}
+		}
+	}
+	return nil
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // bodyLimit spells a limit as the forwarder does, to whom 0 is the default.

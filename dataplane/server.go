@@ -18,6 +18,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/secure"
 	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/stdoutlog"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
 )
 
@@ -38,6 +39,8 @@ type Config struct {
 	DataDir string
 	// Environ is the agent's own environment, of which applications inherit a few names (D15).
 	Environ []string
+	// Version is the agent's, for debug logs.
+	Version string
 	Logger  hclog.Logger
 }
 
@@ -81,6 +84,8 @@ type Server struct {
 	table     atomic.Pointer[route.Table]
 	listeners *listeners
 	ports     *supervise.Ports
+	outputs   *stdoutlog.Logs
+	debug     *debugLogs
 	// probeCertificate lets the probes of notices through where clients need one.
 	probeCertificate *tls.Certificate
 
@@ -93,11 +98,13 @@ type Server struct {
 	notices map[string]*noticeState
 	orphans []*process.Process // found at the start, not adopted yet
 	first   bool
-	healAt  time.Time
-	healIn  time.Duration
-	apps    sync.WaitGroup
-	closing sync.WaitGroup
-	logging sync.WaitGroup
+	// witnesses counts them, so that the newer of two is known.
+	witnesses uint64
+	healAt    time.Time
+	healIn    time.Duration
+	apps      sync.WaitGroup
+	closing   sync.WaitGroup
+	logging   sync.WaitGroup
 
 	wake    chan struct{}
 	subMu   sync.Mutex
@@ -115,6 +122,8 @@ func New(config Config) *Server {
 		orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{},
 	}
 	s.listeners = newListeners(s)
+	s.outputs = stdoutlog.New(stdoutlog.Config{Journal: config.Journal, Captures: Captures(config.DataDir), Warn: s.warnStdout, Logger: config.Logger})
+	s.debug = s.newDebugLogs()
 	var err error
 	if s.probeCertificate, err = secure.NewProbe(); err != nil {
 		panic(err) // there is no randomness, or crypto/x509 does not know what it was asked for
@@ -172,6 +181,8 @@ func (s *Server) shutdown() error {
 	s.closing.Wait()
 	s.apps.Wait()
 	s.endLogs()
+	s.outputs.Close()
+	s.debug.close()
 	return nil
 }
 

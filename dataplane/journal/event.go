@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Ids of events, as ANCM numbers them (event provider "IIS AspNetCore Module V2").
@@ -20,6 +21,7 @@ const (
 	EventStartFailed        = 1020 // no attempt succeeded
 	EventRecycleConfig      = 1021 // recycled because its config changed
 	EventShutdown           = 1030 // ended as asked
+	EventDebug              = 1036 // a line of the debug log
 )
 
 // Ids of events that ANCM does not have.
@@ -28,8 +30,12 @@ const (
 	EventCertificatesKept = 2002 // they cannot be read as they are now, what they held stays in force
 )
 
-// maxEvent keeps an encoded event one line: lines are cut at 64 KiB.
-const maxEvent = 60 << 10
+const (
+	// maxEvent keeps a line of an encoded event one line: lines are cut at 64 KiB.
+	maxEvent = 60 << 10
+	// maxPart is how much of a line of output stands in one value: quoted it is four times as long at most.
+	maxPart = 8 << 10
+)
 
 // Event is what the agent saw happen to an application. It is kept as one line of stream `event`.
 type Event struct {
@@ -40,38 +46,44 @@ type Event struct {
 	Output  []string // its last lines, oldest first
 }
 
-// Encode returns the event as one line of text without a line feed:
+// Encode returns the event as lines of text, each with its line feed; one as a rule:
 //
 //	[1020] "it did not start" reason="exited before it listened" exit="code 3" output="a line" output="another"
 //
-// Every value is a quoted Go string, so control bytes of an application's output stay harmless. Oldest output is left
-// out where the line would grow over 60 KiB.
+// Every value is a quoted Go string, so control bytes of an application's output stay harmless. Output that does not fit
+// into 60 KiB goes on in further events with the same id and no message.
 func (e Event) Encode() []byte {
 	line := fmt.Appendf(nil, "[%04d] ", e.ID)
 	line = strconv.AppendQuote(line, cut(e.Message, 4<<10))
 	line = appendField(line, "reason", cut(e.Reason, 4<<10))
 	line = appendField(line, "exit", cut(e.Exit, 256))
-	room := maxEvent - len(line)
-	first := len(e.Output)
-	for first > 0 {
-		room -= len(strconv.Quote(e.Output[first-1])) + len(" output=")
-		if room < 0 {
-			break
+	var all []byte
+	for _, out := range e.Output {
+		for first := true; first || out != ""; first = false {
+			part := cut(out, maxPart)
+			out = out[len(part):]
+			field := strconv.AppendQuote([]byte(" output="), part)
+			if len(line)+len(field) > maxEvent {
+				all = append(append(all, line...), '\n')
+				line = fmt.Appendf(nil, "[%04d] \"\"", e.ID)
+			}
+			line = append(line, field...)
 		}
-		first--
 	}
-	for _, out := range e.Output[first:] {
-		line = append(line, " output="...)
-		line = strconv.AppendQuote(line, out)
-	}
-	return line
+	return append(append(all, line...), '\n')
 }
 
+// cut does not part a character.
 func cut(s string, max int) string {
-	if len(s) > max {
-		return s[:max]
+	if len(s) <= max {
+		return s
 	}
-	return s
+	for n := max; n > max-utf8.UTFMax; n-- {
+		if utf8.RuneStart(s[n]) {
+			return s[:n]
+		}
+	}
+	return s[:max]
 }
 
 func appendField(line []byte, name, value string) []byte {

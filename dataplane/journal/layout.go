@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"github.com/ancora-fleet/ancora/dataplane/capture"
 )
 
 // listRuns returns the runs of an application that have a directory, ascending; none when there is no such application.
@@ -28,6 +30,15 @@ func listRuns(dir string) ([]uint64, error) {
 	}
 	slices.Sort(runs)
 	return runs, nil
+}
+
+// NewestRun gives the highest run of an application that has a directory; 0 without one.
+func (j *Journal) NewestRun(site, app string) uint64 {
+	runs, err := listRuns(capture.AppDir(j.root, site, app))
+	if err != nil || len(runs) == 0 {
+		return 0
+	}
+	return runs[len(runs)-1]
 }
 
 // listApps returns the application paths of a site that have captures, sorted.

@@ -26,6 +26,8 @@ type source struct {
 	head    Entry
 	hasHead bool
 	headPos position
+	// headUnended says that head has no line feed at its end.
+	headUnended bool
 }
 
 // open acquires the run and goes to the place of after. A run without marks has not begun: that is no error, it is tried
@@ -115,7 +117,7 @@ func (s *source) take(l line) {
 	if s.app == capture.AccessLog {
 		s.head.Application, s.head.Instance, s.head.Stream = "", 0, AccessStream
 	}
-	s.headPos, s.hasHead = l.position, true
+	s.headPos, s.hasHead, s.headUnended = l.position, true, l.unended
 }
 
 // started returns when a run that is not open yet wrote first behind mark; zero when it has not.

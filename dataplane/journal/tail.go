@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/capture"
 )
@@ -126,45 +127,64 @@ func hasEnded(dir string) bool {
 	return ok && k.Kind == capture.End
 }
 
+// AwaitEnd returns when all that a run wrote is captured, which may be a little after its process is gone, or after limit.
+func (j *Journal) AwaitEnd(site, app string, run uint64, limit time.Duration) {
+	timer, look := time.NewTimer(limit), time.NewTicker(5*time.Millisecond)
+	defer timer.Stop()
+	defer look.Stop()
+	for !hasEnded(capture.RunDir(j.root, site, app, run)) {
+		select {
+		case <-look.C:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
 // LastOutput returns the last lines a run wrote to stdout and stderr, oldest first, at most maxBytes of them, secrets
 // redacted. A line the process did not finish counts. No output, or no such run, is none.
 func (j *Journal) LastOutput(site, app string, run uint64, maxBytes int) []string {
-	key := runKey{site, app, run}
-	r := j.acquire(key)
-	defer j.release(key, r)
-	enough := uint64(maxBytes + maxLine)
-	all := r.before(func(*state) bool { return true })
-	from := r.before(func(p *state) bool { return all.output()-p.output() >= enough })
-	p, err := newReplay(r, from)
-	if err != nil {
-		return nil
-	}
-	defer p.close()
 	var lines []string
 	size := 0
-	keep := func(text []byte) {
+	j.lastOutput(site, app, run, maxBytes, func(text []byte, _ bool) {
 		lines = append(lines, string(text))
 		size += len(text) + 1
 		for len(lines) > 0 && size > maxBytes {
 			size -= len(lines[0]) + 1
 			lines = lines[1:]
 		}
+	})
+	return lines
+}
+
+// lastOutput gives the last lines of a run's output to keep, at least so many bytes if there are as many, and whether each
+// ended with a line feed.
+func (j *Journal) lastOutput(site, app string, run uint64, bytes int, keep func(text []byte, ended bool)) {
+	key := runKey{site, app, run}
+	r := j.acquire(key)
+	defer j.release(key, r)
+	enough := uint64(bytes + maxLine)
+	all := r.before(func(*state) bool { return true })
+	from := r.before(func(p *state) bool { return all.output()-p.output() >= enough })
+	p, err := newReplay(r, from)
+	if err != nil {
+		return
 	}
+	defer p.close()
 	for {
 		l, ok, err := p.next()
 		if err != nil || !ok {
 			break
 		}
 		if l.stream != EventStream {
-			keep(r.secrets.redact(l.data, l.before, l.rough, l.unended))
+			keep(r.secrets.redact(l.data, l.before, l.rough, l.unended), !l.unended)
 		}
 	}
 	for _, s := range []Stream{Stdout, Stderr} {
 		if len(p.partial[s]) > 0 {
-			keep(r.secrets.redact(p.partial[s], p.lookback[s], p.flags[s]&flagRough != 0, true))
+			keep(r.secrets.redact(p.partial[s], p.lookback[s], p.flags[s]&flagRough != 0, true), false)
 		}
 	}
-	return lines
 }
 
 // output is how much a run wrote to stdout and stderr.

@@ -132,13 +132,17 @@ func (k *Keeper) start(id string, spec *protocol.Spec, answer *protocol.Message)
 }
 
 func (k *Keeper) fork(i *instance, spec *protocol.Spec) error {
-	null, err := os.Open(os.DevNull)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
 	files := []uintptr{null.Fd()}
 	for _, s := range []capture.Stream{capture.Stdout, capture.Stderr} {
+		if spec.Silent {
+			files = append(files, null.Fd())
+			continue
+		}
 		pipe, err := i.run.Pipe(s)
 		if err != nil {
 			return err

@@ -22,6 +22,7 @@ type caseFile struct {
 	As          string
 	Folder      map[string]string
 	Inherited   map[string]string
+	Roots       []string
 	Path        []string
 	Exists      []string
 	Application string
@@ -34,8 +35,13 @@ type caseFile struct {
 		EnvNot                  []string          `yaml:"env_not"`
 		Attributes              map[string]int
 		Ignored                 []string
-		Says                    [][]string
-		Errors                  []struct {
+		Says, Warns             [][]string
+		Log                     *struct {
+			Enabled bool
+			Path    string
+		}
+		Debug  *struct{ Path, Level string } `yaml:"debug_log"`
+		Errors []struct {
 			Lines, Cols []int
 			Names       []string
 		}
@@ -50,7 +56,6 @@ func narrow() map[string]string {
 		"034-narrow-handler":            "handlers for a part of the addresses",
 		"035-sub-application":           "inheritance between applications",
 		"042-python-environment":        "more than one process",
-		"024-log-on-a-drive":            "stdout log files",
 	}
 }
 
@@ -148,7 +153,7 @@ func (c *caseFile) input(t *testing.T, root string, config *webconfig.Config) In
 		}
 		a.Env = append(a.Env, site.Variable{Name: name, Value: value})
 	}
-	return Input{Application: a, Root: root, Config: config, Environ: environ, Inherited: Inherit(environ, user)}
+	return Input{Application: a, Root: root, Config: config, Environ: environ, Inherited: Inherit(environ, user), Roots: c.Roots}
 }
 
 func (c *caseFile) refused(t *testing.T, err error) {
@@ -230,6 +235,32 @@ func (c *caseFile) compare(t *testing.T, root string, plan *Plan, config *webcon
 	for _, words := range c.Expect.Says {
 		c.said(t, plan, words)
 	}
+	c.compareLogs(t, root, plan)
+}
+
+func (c *caseFile) compareLogs(t *testing.T, root string, plan *Plan) {
+	inRoot := func(path string) string { return strings.ReplaceAll(path, "{root}", root) }
+	stdout := ""
+	if c.Expect.Log != nil && c.Expect.Log.Enabled {
+		stdout = inRoot(c.Expect.Log.Path)
+	} else if c.Expect.Log != nil {
+		for _, words := range c.Expect.Warns {
+			c.said(t, plan, append([]string{"warning"}, words...))
+		}
+	}
+	if got := place(plan.Stdout); got != stdout && (stdout != "" || c.Expect.Log != nil) {
+		t.Errorf("output goes to %q, want %q", got, stdout)
+	}
+	if d := c.Expect.Debug; d != nil && (place(plan.Debug.Place) != inRoot(d.Path) || plan.Debug.Level.String() != d.Level) {
+		t.Errorf("debug log %+v, want %+v", plan.Debug, *d)
+	}
+}
+
+func place(f File) string {
+	if f.Path == "" {
+		return ""
+	}
+	return f.Folder + "/" + f.Path
 }
 
 func (c *caseFile) said(t *testing.T, plan *Plan, words []string) {

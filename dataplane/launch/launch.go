@@ -28,6 +28,8 @@ type Input struct {
 	HTTPSPort *string
 	// Dotnet is the policy's place of .NET; empty: searched for.
 	Dotnet string
+	// Roots are the folders that the policy opens to applications, as written.
+	Roots []string
 }
 
 // Plan is what is started, and under which limits.
@@ -54,6 +56,16 @@ type Plan struct {
 	BodyLimit          int64
 	Concurrency, Queue int
 	QueueTimeout       time.Duration
+	// InProcess is the model that web.config asks for.
+	InProcess bool
+	// Stdout is where output goes as a file, without the ending of its name; StdoutTrouble why it does not although it should.
+	Stdout        File
+	StdoutTrouble string
+	// Silent says that output goes nowhere (LOG-9).
+	Silent bool
+	Debug  Debug
+	// Exposes is the setting, if there is one, by which the application shows visitors what went wrong in it.
+	Exposes string
 	// Notes says what was read differently from how it is written, or has no effect.
 	Notes []string
 
@@ -70,6 +82,7 @@ func Resolve(in Input) (*Plan, error) {
 	if err := p.settings(in); err != nil {
 		return nil, err
 	}
+	p.logs(in)
 	f := finder{root: in.Root, lookup: p.lookup, path: p.variable("PATH"), dotnet: dotnetAt(in.Dotnet, in.Environ), note: p.note}
 	program, args, err := f.find(in)
 	if err != nil {
@@ -116,7 +129,12 @@ func (p *Plan) settings(in Input) error {
 		}
 	}
 	for _, name := range []string{"ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT"} {
-		p.Development = p.Development || strings.EqualFold(p.variable(name), "Development")
+		if value := p.variable(name); strings.EqualFold(value, "Development") {
+			p.Development, p.Exposes = true, name+"="+value
+		}
+	}
+	if value := p.variable("ASPNETCORE_DETAILEDERRORS"); value == "1" || strings.EqualFold(value, "true") {
+		p.Exposes = "ASPNETCORE_DETAILEDERRORS=" + value
 	}
 	if err := p.fixed(); err != nil {
 		return err
@@ -192,7 +210,7 @@ func withSocket(s, socket string) string {
 func (p *Plan) Fingerprint() string {
 	return digest(slices.Concat(p.Command(0, ""), []string{"\x00env"}, p.Environ(0, "", p.Token), []string{
 		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)), strconv.FormatBool(p.Unix), string(p.Protocol),
-	}))
+	}, p.logPrint()))
 }
 
 func first(limit site.Limit, values ...*time.Duration) time.Duration {

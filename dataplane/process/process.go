@@ -60,6 +60,8 @@ type Spec struct {
 	Credential *Credential
 	// RunDir is where the output goes.
 	RunDir string
+	// Silent says that stdout and stderr go nowhere instead.
+	Silent bool
 }
 
 // Exit is how a process ended: by Code, or by Signal when that is not 0.
@@ -98,7 +100,7 @@ func (c *Client) process(identity Identity, m protocol.Message) *Process {
 // program or folder missing.
 func (c *Client) Start(ctx context.Context, spec Spec) (*Process, error) {
 	id := spec.Identity.String()
-	s := &protocol.Spec{Argv: spec.Argv, Env: spec.Env, Dir: spec.Dir, RunDir: spec.RunDir}
+	s := &protocol.Spec{Argv: spec.Argv, Env: spec.Env, Dir: spec.Dir, RunDir: spec.RunDir, Silent: spec.Silent}
 	if spec.Credential != nil {
 		s.Switch, s.UID, s.GID, s.Groups = true, spec.Credential.UID, spec.Credential.GID, spec.Credential.Groups
 	}

@@ -21,12 +21,16 @@ func (p *Pool) Adopt(running *process.Process) bool {
 	}
 	i := p.newInstance()
 	i.run, i.at, i.token, i.process = running.Identity().Run, process.Endpoint{Port: n.Port, Socket: n.Socket}, n.Token, running
+	if !n.Started.IsZero() {
+		i.started = n.Started
+	}
 	p.window.times = n.Failures
 	p.current = i
 	p.retired.Add(1)
 	go func() {
 		defer close(i.over)
 		defer i.finish()
+		i.began()
 		// It may have become ready while no worker ran; if not, it has the whole limit again.
 		i.live(start(time.Now(), p.config.Startup, p.config.Shutdown, p.config.Paired), process.Exit{})
 	}()

@@ -109,7 +109,13 @@ func (i *instance) end(m machine, exit process.Exit) {
 	if err := i.process.Forget(ctx); err != nil {
 		i.pool.log.Error("instance not ended", "run", i.run, "error", err)
 	}
+	if c.Witness != nil {
+		c.Witness.Ended(i.run)
+	}
 	unexpected := !i.wanted(m)
+	if unexpected {
+		c.Journal.AwaitEnd(c.Site, c.Application, i.run, lastWordsLimit) // what it said last says most
+	}
 	record := &ExitRecord{Run: i.run, Exit: exit, Unexpected: unexpected, Output: c.Journal.LastOutput(c.Site, c.Application, i.run, lastOutput)}
 	if m.Killed {
 		i.record(journal.Event{ID: journal.EventShutdownFailed, Message: fmt.Sprintf("did not stop within %v, killed", c.Shutdown)})
@@ -148,7 +154,7 @@ func (i *instance) wanted(m machine) bool {
 
 func (i *instance) startFailure(m machine, exit process.Exit, elsewhere string) *StartError {
 	c := &i.pool.config
-	f := &StartError{Late: m.Late, Output: c.Journal.LastOutput(c.Site, c.Application, i.run, startOutput)}
+	f := &StartError{Late: m.Late, Output: c.Journal.LastCharacters(c.Site, c.Application, i.run, startOutput)}
 	if m.Late {
 		f.Message = fmt.Sprintf("did not listen on %v within %v%s", i.at, c.Startup, elsewhere)
 	} else {

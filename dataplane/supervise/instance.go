@@ -23,6 +23,8 @@ const (
 	callLimit = 30 * time.Second
 	// startOutput is how much of the output of a failed start is kept, in characters (LOG-8).
 	startOutput = 30_000
+	// lastWordsLimit is how long the end of the output of a process that is gone is waited for.
+	lastWordsLimit = 2 * time.Second
 	// lastOutput is how much of the output of an exit is told upwards, in bytes.
 	lastOutput = 4 << 10
 )
@@ -69,6 +71,7 @@ type note struct {
 	Epoch       int64       `json:"epoch"`
 	Ready       bool        `json:"ready"`
 	Failures    []time.Time `json:"failures,omitempty"`
+	Started     time.Time   `json:"started"`
 }
 
 func (p *Pool) newInstance() *instance {
@@ -135,14 +138,22 @@ func (i *instance) start() error {
 	started, err := c.Keeper.Start(ctx, process.Spec{
 		Identity: process.Identity{Site: c.Site, Application: c.Application, Instance: slot, Run: run},
 		Argv:     c.Command(at), Env: c.Environ(at, token), Dir: c.Dir, Credential: c.Credential, RunDir: c.RunDir(run),
+		Silent: c.Silent,
 	})
 	if err != nil {
 		return err
 	}
 	i.guarded(func() { i.process = started })
 	i.keep(false)
+	i.began()
 	i.pool.config.Changed()
 	return nil
+}
+
+func (i *instance) began() {
+	if w := i.pool.config.Witness; w != nil {
+		w.Began(i.run, i.process.Pid(), i.started)
+	}
 }
 
 // endpoint says where the next process is to listen.
@@ -177,7 +188,7 @@ func (i *instance) save(ready bool) error {
 	i.pool.mu.Lock()
 	failures := i.pool.window.times
 	i.pool.mu.Unlock()
-	data, err := json.Marshal(note{i.at.Port, i.at.Socket, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, failures})
+	data, err := json.Marshal(note{i.at.Port, i.at.Socket, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, failures, i.started})
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,10 @@
 package supervise
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +59,10 @@ type Config struct {
 	Place upstream.Place
 	// Secrets are never shown in its output.
 	Secrets []string
+	// Silent says that what instances print goes nowhere (LOG-9).
+	Silent bool
+	// Witness is told of runs and events; nil: nobody is.
+	Witness Witness
 	// RunDir gives the capture directory of a run.
 	RunDir  func(run uint64) string
 	Keeper  *process.Client
@@ -71,6 +73,16 @@ type Config struct {
 	Logger hclog.Logger
 	// Changed is called after each change of status, never with a lock held.
 	Changed func()
+}
+
+// Witness is told what happens to the runs of an application. It must not wait.
+type Witness interface {
+	// Began tells of a run whose process runs since started, by this worker or an earlier one.
+	Began(run uint64, pid int, started time.Time)
+	// Event tells of each event once it is in the event stream of a run.
+	Event(run uint64, e journal.Event)
+	// Ended tells that nothing of the run is left.
+	Ended(run uint64)
 }
 
 // ErrStopping says that the pool takes no requests any more; another may stand in its place already.
@@ -355,17 +367,7 @@ func (p *Pool) nextPause() time.Duration {
 // Record writes an event that is about no instance into the event stream of the newest run there is, whichever pool's it was or
 // is. Without any there is no stream, and it is not kept.
 func (p *Pool) Record(e journal.Event) {
-	entries, err := os.ReadDir(filepath.Dir(p.config.RunDir(1)))
-	if err != nil {
-		return // there was never one
-	}
-	var newest uint64
-	for _, entry := range entries {
-		if run, err := strconv.ParseUint(entry.Name(), 10, 64); err == nil && entry.IsDir() {
-			newest = max(newest, run)
-		}
-	}
-	if newest != 0 {
+	if newest := p.config.Journal.NewestRun(p.config.Site, p.config.Application); newest != 0 {
 		p.record(newest, e)
 	}
 }
@@ -373,7 +375,13 @@ func (p *Pool) Record(e journal.Event) {
 func (p *Pool) record(run uint64, e journal.Event) {
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
-	if err := p.config.Keeper.Append(ctx, p.config.RunDir(run), append(e.Encode(), '\n')); err != nil {
-		p.log.Warn("event not kept", "run", run, "error", err)
+	for line := range bytes.Lines(e.Encode()) {
+		if err := p.config.Keeper.Append(ctx, p.config.RunDir(run), line); err != nil {
+			p.log.Warn("event not kept", "run", run, "error", err)
+			break
+		}
+	}
+	if p.config.Witness != nil {
+		p.config.Witness.Event(run, e)
 	}
 }

@@ -137,8 +137,8 @@ func (c *fileCase) compare(t *testing.T, config *Config) {
 	for _, section := range slices.Concat(c.Expect.Honoured, c.Expect.Ignored, c.Expect.Either) {
 		said(t, config, section)
 	}
-	if c.Expect.Log != nil && c.Expect.Log.Enabled {
-		said(t, config, "stdoutLogEnabled is not honoured yet")
+	if c.Expect.Log != nil && c.Expect.Log.Enabled && !config.StdoutLogEnabled {
+		t.Error("the stdout log is off")
 	}
 }
 

@@ -58,11 +58,8 @@ func (r *reader) attributesOf(section string) map[string]read {
 		"requestTimeout":          r.span(&c.RequestTimeout, limits.RequestTimeout),
 		"rapidFailsPerMinute":     r.count(limits.RapidFailsPerMinute, func(n uint32) { c.RapidFailsPerMinute = &n }),
 		"processesPerApplication": r.processes(limits.ProcessesPerApplication),
-		"stdoutLogEnabled":        r.boolean(func(a attribute, on bool) { c.StdoutLogEnabled = on; r.unless(on, a) }),
-		"stdoutLogFile": func(a attribute) {
-			c.StdoutLogFile = a.value
-			r.note(a.at, "stdoutLogFile=\"%s\" is not honoured yet", a.value)
-		},
+		"stdoutLogEnabled":        r.boolean(func(_ attribute, on bool) { c.StdoutLogEnabled = on }),
+		"stdoutLogFile":           func(a attribute) { c.StdoutLogFile = a.value },
 		"forwardWindowsAuthToken": r.boolean(func(a attribute, on bool) { r.unless(on, a) }),
 	}
 	if section == "httpPlatform" {
@@ -257,6 +254,13 @@ func (r *reader) settings(e *element) {
 			r.config.Settings = map[string]string{}
 		}
 		r.config.Settings[strings.ToLower(name.value)] = value.value
-		r.note(s.at, "handlerSetting %s is not honoured yet", name.value)
+		if !honoured(name.value) {
+			r.note(s.at, "handlerSetting %s is not honoured yet", name.value)
+		}
 	}
+}
+
+// honoured says whether a handler setting has an effect.
+func honoured(setting string) bool {
+	return slices.Contains([]string{"debugfile", "debuglevel", "enableoutofprocessconsoleredirection"}, strings.ToLower(setting))
 }

@@ -165,7 +165,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	fresh := len(s.client.Listeners()) == 0
 	s.server = dataplane.New(dataplane.Config{
-		Keeper: s.client, Journal: kept, Policy: s.policy, DataDir: s.data, Environ: s.env.Environ, Logger: s.log,
+		Keeper: s.client, Journal: kept, Policy: s.policy, DataDir: s.data, Environ: s.env.Environ, Version: version, Logger: s.log,
 	})
 	var g run.Group
 	for _, action := range []func(context.Context) error{

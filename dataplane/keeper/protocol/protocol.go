@@ -50,6 +50,8 @@ type Spec struct {
 	Env    []string `json:"env"`
 	Dir    string   `json:"dir"`
 	RunDir string   `json:"run_dir"`
+	// Silent says that stdout and stderr go nowhere; an earlier keeper captures them all the same.
+	Silent bool `json:"silent,omitempty"`
 	// Switch says that UID, GID and Groups are to be taken on; else the process runs as the agent does.
 	Switch bool     `json:"switch,omitempty"`
 	UID    uint32   `json:"uid,omitempty"`
