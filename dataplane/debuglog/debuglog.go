@@ -120,13 +120,10 @@ func (l *Log) Run(ctx context.Context) {
 		select {
 		case one := <-l.lines:
 			l.tell(w, one)
-			continue
-		default:
-		}
-		select {
-		case one := <-l.lines:
-			l.tell(w, one)
 		case <-ctx.Done():
+			for range len(l.lines) {
+				l.tell(w, <-l.lines)
+			}
 			return
 		}
 	}

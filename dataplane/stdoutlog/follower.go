@@ -148,7 +148,7 @@ func (s *state) piece(line journal.OutputLine) []byte {
 		text = append(text, '\n')
 	}
 	if line.Dropped > 0 {
-		text = fmt.Appendf(text, "[ancora] at least %d lines are missing here\n", line.Dropped)
+		text = fmt.Appendf(text, "[ancora] lines are missing here: at least %d\n", line.Dropped)
 	}
 	return append(text, line.Text...)
 }
