@@ -33,7 +33,8 @@ const (
 const (
 	// maxEvent keeps a line of an encoded event one line: lines are cut at 64 KiB.
 	maxEvent = 60 << 10
-	// maxPart is how much of a line of output stands in one value: quoted it is four times as long at most.
+	// maxPart is how much of a line of output stands in one value when all of it does not fit into a line: quoted it is four
+	// times as long at most.
 	maxPart = 8 << 10
 )
 
@@ -60,9 +61,13 @@ func (e Event) Encode() []byte {
 	var all []byte
 	for _, out := range e.Output {
 		for first := true; first || out != ""; first = false {
-			part := cut(out, maxPart)
-			out = out[len(part):]
+			part := out
 			field := strconv.AppendQuote([]byte(" output="), part)
+			if len(field) > maxEvent-len(`[1020] ""`) {
+				part = cut(out, maxPart)
+				field = strconv.AppendQuote([]byte(" output="), part)
+			}
+			out = out[len(part):]
 			if len(line)+len(field) > maxEvent {
 				all = append(append(all, line...), '\n')
 				line = fmt.Appendf(nil, "[%04d] \"\"", e.ID)

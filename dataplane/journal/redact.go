@@ -42,7 +42,7 @@ func (s secrets) lookback() int {
 
 // redact returns a copy of line without secrets. before are bytes that stood directly before it. roughStart: bytes before
 // it are unknown; roughEnd: it goes on with bytes that are not known here. There, what may be a part of a secret is taken
-// for one: a character too much is hidden rather than half a secret shown.
+// for one, if it tells anything of it: a few characters too many are hidden rather than half a secret shown.
 func (s secrets) redact(line, before []byte, roughStart, roughEnd bool) []byte {
 	if len(s.all) == 0 {
 		return slices.Clone(line)
@@ -58,15 +58,18 @@ func (s secrets) redact(line, before []byte, roughStart, roughEnd bool) []byte {
 			spans = append(spans, span{at + i, at + i + len(secret)})
 			at += i + 1
 		}
-		if roughStart {
-			spans = append(spans, span{0, overlap(secret, text)})
+		if n := overlap(secret, text); roughStart && telling(n, secret) {
+			spans = append(spans, span{0, n})
 		}
-		if roughEnd {
-			spans = append(spans, span{len(text) - overlap(text, secret), len(text)})
+		if n := overlap(text, secret); roughEnd && telling(n, secret) {
+			spans = append(spans, span{len(text) - n, len(text)})
 		}
 	}
 	return mask(text, spans, len(before))
 }
+
+// telling says whether n bytes of a secret are worth hiding: every sixteenth line ends with what some token begins with.
+func telling(n int, secret []byte) bool { return n >= minSecret || 2*n >= len(secret) }
 
 // span is a part of a text, from inclusive, to exclusive.
 type span struct{ from, to int }
