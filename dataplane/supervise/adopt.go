@@ -27,10 +27,10 @@ func (p *Pool) Adopt(running *process.Process) bool {
 	p.window.times = n.Failures
 	p.current = i
 	p.retired.Add(1)
+	i.began()
 	go func() {
 		defer close(i.over)
 		defer i.finish()
-		i.began()
 		// It may have become ready while no worker ran; if not, it has the whole limit again.
 		i.live(start(time.Now(), p.config.Startup, p.config.Shutdown, p.config.Paired), process.Exit{})
 	}()
