@@ -137,26 +137,23 @@ func (k *Keeper) fork(i *instance, spec *protocol.Spec) error {
 		return err
 	}
 	defer null.Close()
-	files := []uintptr{null.Fd()}
-	for _, s := range []capture.Stream{capture.Stdout, capture.Stderr} {
+	files := []uintptr{null.Fd(), null.Fd(), null.Fd()}
+	for n, s := range []capture.Stream{capture.Stdout, capture.Stderr} {
 		if spec.Silent {
-			files = append(files, null.Fd())
-			continue
+			break
 		}
 		pipe, err := i.run.Pipe(s)
 		if err != nil {
 			return err
 		}
 		defer pipe.Close()
-		files = append(files, pipe.Fd())
+		files[1+n] = pipe.Fd()
 	}
-	sys := &syscall.SysProcAttr{Setsid: true}
+	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: append(spec.Env, proctree.MarkVariable+"="+i.Mark), Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
 	if spec.Switch {
-		sys.Credential = &syscall.Credential{Uid: spec.UID, Gid: spec.GID, Groups: spec.Groups}
+		attr.Sys.Credential = &syscall.Credential{Uid: spec.UID, Gid: spec.GID, Groups: spec.Groups}
 	}
-	env := append(append([]string{}, spec.Env...), proctree.MarkVariable+"="+i.Mark)
-	i.PID, err = syscall.ForkExec(spec.Argv[0], spec.Argv, &syscall.ProcAttr{Dir: spec.Dir, Env: env, Files: files, Sys: sys})
-	if err != nil {
+	if i.PID, err = syscall.ForkExec(spec.Argv[0], spec.Argv, attr); err != nil {
 		if _, missing := os.Stat(spec.Dir); missing != nil {
 			return missing
 		}
