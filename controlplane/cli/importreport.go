@@ -20,7 +20,7 @@ type reportJSON struct {
 }
 
 type siteJSON struct {
-	// Name is empty for a site that is not written, NameInIIS that of IIS.
+	// Name is empty for a site that is not written, NameInIIS for one that comes from a web.config.
 	Name      string     `json:"name"`
 	NameInIIS string     `json:"nameInIIS"`
 	Line      int        `json:"line"`
@@ -84,7 +84,10 @@ func (r *reportJSON) text() string {
 		if name == "" {
 			name = "(not written)"
 		}
-		line("site %s, %q in IIS: %s", name, s.NameInIIS, counts(s.Lines))
+		if s.NameInIIS != "" {
+			name += fmt.Sprintf(", %q in IIS", s.NameInIIS)
+		}
+		line("site %s: %s", name, counts(s.Lines))
 		group(s.Lines)
 	}
 	if len(r.Server) > 0 {

@@ -32,7 +32,7 @@ type Import struct {
 
 // Site is one site of IIS.
 type Site struct {
-	// Name is that of IIS, Line where it stands.
+	// Name is that of IIS, empty for one that comes from a web.config; Line is where it stands.
 	Name string
 	Line int
 	// Site is nil for one that cannot be a site here; Lines says why.

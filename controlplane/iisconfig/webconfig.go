@@ -19,7 +19,7 @@ func ReadWebConfig(file string, content []byte, folder string, o Options) (*Impo
 		Name: label(path.Base(folder)), Placement: site.Placement{Hosts: o.Hosts}, Bindings: []site.Binding{{Listener: "http"}},
 		Applications: []site.Application{{Path: "/", Root: folder}},
 	}
-	made := Site{Name: path.Base(folder), Line: 1, Site: s}
+	made := Site{Line: 1, Site: s}
 	say := func(kind Kind, line int, format string, args ...any) {
 		made.Lines = append(made.Lines, Line{line, kind, fmt.Sprintf(format, args...)})
 	}

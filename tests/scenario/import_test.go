@@ -82,3 +82,30 @@ func TestImportFromIIS(t *testing.T) {
 		t.Error("something was written into the export")
 	}
 }
+
+// Published .NET folders come over from IIS as they are: two of them as applications of one site, one by its web.config.
+func TestDotnetImport(t *testing.T) {
+	apps := filepath.Join(dotnet(t), "apps")
+	f := lab.NewFleet(t)
+	f.Join("web1", "role=web")
+	config := lab.Write(t, f.Dir, "applicationHost.config", `<configuration><system.applicationHost>
+<applicationPools><add name="DefaultAppPool"/><applicationPoolDefaults managedRuntimeVersion="v4.0"/></applicationPools>
+<sites>
+<site name="Default Web Site" id="1">
+<application path="/"><virtualDirectory path="/" physicalPath="%SystemDrive%\inetpub\probe-win"/></application>
+<application path="/old"><virtualDirectory path="/" physicalPath="%SystemDrive%\inetpub\probe"/></application>
+<bindings><binding protocol="http" bindingInformation="*:80:iis.example.com"/></bindings></site>
+<applicationDefaults applicationPool="DefaultAppPool"/></sites>
+</system.applicationHost></configuration>`)
+	whole, one := filepath.Join(f.Dir, "whole.yaml"), filepath.Join(f.Dir, "one.yaml")
+	f.Must("import", config, "--map", `c:\INETPUB=`+apps, "--out", whole)
+	f.Must("import", filepath.Join(apps, "classic", "web.config"), "--out", one)
+	if out := f.Must("apply", "-f", whole, "-f", one, "--wait"); strings.Count(out, "1 of 1 host good") != 2 {
+		t.Errorf("apply says:\n%s", out)
+	}
+	for _, c := range []struct{ host, path string }{{"iis.example.com", "/"}, {"iis.example.com", "/old"}, {"any.example.com", "/"}} {
+		if a, err := lab.Try(f.Hosts["web1"].Address, c.path, c.host); err != nil || a.Status != 200 {
+			t.Errorf("%s%s: %v %d %s", c.host, c.path, err, a.Status, a.Body)
+		}
+	}
+}
