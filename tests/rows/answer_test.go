@@ -229,7 +229,11 @@ func (o *opened) get(path string) answer {
 }
 
 func (o *opened) tryGet(path string) (answer, error) {
-	if _, err := fmt.Fprintf(o.conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path); err != nil {
+	return o.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+func (o *opened) send(text string) (answer, error) {
+	if _, err := io.WriteString(o.conn, text); err != nil {
 		return answer{}, err
 	}
 	return receive(o.in, "GET")

@@ -148,6 +148,12 @@ func secured(r *recorder, folder string, listeners ...string) *secureSite {
 	s := start(r, lab.Write(r, dir, "site.yaml", text), args...)
 	site := &secureSite{served: s, secure: map[string]string{}, ca: ca}
 	s.Ready(r)
+	lab.Eventually(r, func() string { // the log may come behind it
+		if n := strings.Count(s.Log(), "listening: listener="); n <= len(listeners) {
+			return fmt.Sprintf("%d listeners", n)
+		}
+		return ""
+	})
 	for _, m := range listening.FindAllStringSubmatch(s.Log(), -1) {
 		if m[1] == "http" {
 			s.address = m[2]

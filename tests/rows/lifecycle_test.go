@@ -50,6 +50,29 @@ func TestLifecycle(t *testing.T) {
 			pid = s.newPid(pid)
 		}
 	})
+	row(t, "F04 web.config is touched in which there are rewrite rules", func(r *recorder) {
+		s := serve(r, publish(r, "probe", rewriting))
+		pid := s.pid()
+		s.touch("web.config")
+		s.newPid(pid)
+	})
+	row(t, "F05 the parent's web.config is touched", func(r *recorder) {
+		parent := probe(r, outOfProcess, "")
+		if err := os.CopyFS(filepath.Join(parent, "sub"), os.DirFS(probe(r, outOfProcess, ""))); err != nil {
+			r.Fatal(err)
+		}
+		s := serve(r, siteFile(r, "shop", "path: /, root: "+parent, "path: /sub, root: "+parent+"/sub"))
+		parentPid, pid := s.who("/who").Pid, s.who("/sub/who").Pid
+		s.root = parent
+		s.touch("web.config")
+		s.newPid(parentPid)
+		lab.Eventually(r, func() string {
+			if s.who("/sub/who").Pid == pid {
+				return "the child is not recycled"
+			}
+			return ""
+		})
+	})
 	row(t, "F06 web.config is touched", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""))
 		pid := s.pid()
@@ -238,6 +261,10 @@ app.Run();`
 	})
 }
 
+// rewriting is a web.config with rules for addresses, which are not followed.
+var rewriting = strings.Replace(webConfig(`processPath="dotnet" arguments=".\Probe.dll"`+outOfProcess, ""), "<handlers>",
+	`<rewrite><rules><rule name="moved"><match url="^old$" /><action type="Redirect" url="new" /></rule></rules></rewrite><handlers>`, 1)
+
 // rootOf is the folder of an application of a site file.
 func (s *served) rootOf(path string) string {
 	s.r.Helper()
@@ -284,14 +311,20 @@ func (s *served) online() {
 // load is clients that ask again and again, half of them on new connections; everything must be answered with 200.
 type load struct {
 	s    *served
+	text string
 	stop chan struct{}
 	all  sync.WaitGroup
 	good atomic.Int64
 }
 
 func (s *served) load(clients int) *load {
+	return s.loadOf(clients, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+// loadOf is load of one request in full.
+func (s *served) loadOf(clients int, text string) *load {
 	s.r.Helper()
-	l := &load{s: s, stop: make(chan struct{})}
+	l := &load{s: s, text: text, stop: make(chan struct{})}
 	for i := range clients {
 		l.all.Go(func() { l.client(i%2 == 0) })
 	}
@@ -314,7 +347,7 @@ func (l *load) client(fresh bool) {
 			}
 			c = newOpened(l.s, conn)
 		}
-		a, err := c.tryGet("/")
+		a, err := c.send(l.text)
 		if err != nil || a.status != 200 {
 			l.s.r.Errorf("under load: %v, %v", a, err)
 			return

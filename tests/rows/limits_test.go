@@ -22,7 +22,7 @@ func TestLimits(t *testing.T) {
 	})
 	row(t, "E02 a request over requestTimeout", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess+`requestTimeout="00:00:06"`, ""))
-		s.get("/")
+		s.warm("/slow?ms=1")
 		var a answer
 		took := lab.Within(func() { a = s.get("/slow?ms=9500") })
 		want(r, "status", a.status, 502)
@@ -35,8 +35,8 @@ func TestLimits(t *testing.T) {
 		want(r, "code", s.get("/slow?ms=15000").code(), "502.3")
 	})
 	row(t, "E05 requestTimeout is for silence, not for the whole", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess+`requestTimeout="00:00:01"`, ""))
-		s.get("/")
+		s := serve(r, probe(r, outOfProcess+`requestTimeout="00:00:02"`, ""))
+		s.warm("/download?bytes=1")
 		var a answer
 		took := lab.Within(func() { a = s.get("/download?bytes=12&chunk=1&pauseMs=500") })
 		want(r, "status", a.status, 200)
@@ -86,14 +86,15 @@ func TestLimits(t *testing.T) {
 		s.event(1003, "3")
 	})
 	row(t, "E12 a ready process that does not answer", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess+`requestTimeout="00:00:01"`, ""))
+		s := serve(r, probe(r, outOfProcess+`requestTimeout="00:00:02"`, ""))
+		s.warm("/")
 		pid := s.pid()
 		kill(pid, syscall.SIGSTOP)
 		defer kill(pid, syscall.SIGCONT)
 		var a answer
 		took := lab.Within(func() { a = s.get("/") })
 		want(r, "code", a.code(), "502.3")
-		if took > 5*time.Second {
+		if took > 6*time.Second {
 			r.Errorf("it took %v: as if it had been tried again", took)
 		}
 		kill(pid, syscall.SIGCONT)

@@ -61,6 +61,32 @@ func TestOffline(t *testing.T) {
 			pid = s.newPid(pid)
 		}
 	})
+	row(t, "G10 written and deleted beside rewrite rules, three times", func(r *recorder) {
+		s := serve(r, publish(r, "probe", rewriting))
+		pid := s.pid()
+		for range 3 {
+			s.write("app_offline.htm", "closed")
+			s.offline("closed")
+			s.gone(pid)
+			s.remove("app_offline.htm")
+			pid = s.newPid(pid)
+		}
+	})
+	row(t, "G11 a WebSocket is open", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess+`shutdownTimeLimit="5"`, ""))
+		pid := s.who("/who").Pid
+		ws := s.upgrade("/ws")
+		ws.send(1, []byte("hello"))
+		ws.receive()
+		s.write("app_offline.htm", "closed")
+		opcode, payload := ws.receive()
+		if opcode != 8 {
+			r.Errorf("opcode %d, want a close frame", opcode)
+		}
+		r.saw(reply, "close frame %x", payload)
+		s.offline("closed")
+		s.gone(pid)
+	})
 	row(t, "G12 edited while it holds", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""))
 		s.write("app_offline.htm", "one")

@@ -83,6 +83,17 @@ func (s *served) pidOf(a answer) int {
 	return pid
 }
 
+// warm asks until it is answered well: a first request takes longer than the others, more so on a busy machine.
+func (s *served) warm(path string) {
+	s.r.Helper()
+	lab.Eventually(s.r, func() string {
+		if a, err := s.try("GET", path, ""); err != nil || a.status != 200 {
+			return fmt.Sprintf("GET %s: %v %v", path, a, err)
+		}
+		return ""
+	})
+}
+
 // newPid waits until another process answers; until the end of the one before is noticed there may be no answer.
 func (s *served) newPid(before int) int {
 	s.r.Helper()

@@ -89,6 +89,7 @@ func TestWebSocket(t *testing.T) {
 	})
 	row(t, "J11 idle for longer than requestTimeout", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess+`requestTimeout="00:00:01"`, ""))
+		s.warm("/")
 		ws := s.upgrade("/ws")
 		<-time.After(3 * time.Second)
 		ws.send(1, []byte("still here"))
