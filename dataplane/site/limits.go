@@ -13,6 +13,9 @@ type Limit struct {
 // model read it.
 type Limits struct {
 	StartupTimeLimit, ShutdownTimeLimit, RequestTimeout, RapidFailsPerMinute, ProcessesPerApplication Limit
+	// Ready is StartupTimeLimit where the site says it: some applications convert their data for longer than the hour that
+	// web.config can give.
+	Ready Limit
 	// Drain is how long requests in flight may go on when an instance is replaced; IIS gives them 90 s.
 	Drain Limit
 	// Body is the most that a body may have (FWD-15); Unlimited stands beside its range.
@@ -33,6 +36,7 @@ func TheLimits() Limits {
 		RequestTimeout:          Limit{"requestTimeout", 0, 1_296_000, 120, "s"},
 		RapidFailsPerMinute:     Limit{"rapidFailsPerMinute", 0, 100, 10, ""},
 		ProcessesPerApplication: Limit{"processesPerApplication", 1, 100, 1, ""},
+		Ready:                   Limit{"ready.timeout", 0, 86400, 120, "s"},
 		Drain:                   Limit{"drain", 0, 3600, 90, "s"},
 		Body:                    Limit{"body", 0, 1_000_000_000_000, 30_000_000, "B"},
 		Concurrency:             Limit{"concurrency", 1, 100_000, 1000, ""},

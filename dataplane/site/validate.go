@@ -131,7 +131,7 @@ func (c *check) application(at string, a *Application) {
 	c.command(at+".command", a.Command)
 	c.environment(at+".env", a.Env)
 	limits := TheLimits()
-	c.duration(at+".ready.timeout", a.StartupTimeLimit, limits.StartupTimeLimit)
+	c.duration(at+".ready.timeout", a.StartupTimeLimit, limits.Ready)
 	c.duration(at+".stop.timeout", a.ShutdownTimeLimit, limits.ShutdownTimeLimit)
 	c.duration(at+".drain", a.Drain, limits.Drain)
 	c.duration(at+".requestTimeout", a.RequestTimeout, limits.RequestTimeout)

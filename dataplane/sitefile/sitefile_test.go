@@ -167,7 +167,7 @@ applications:
     root: srv
     colour: red
     env: {A: , B: {fromFile: /x}, LD_PRELOAD: x}
-    ready: {http: /h, timeout: 2h}
+    ready: {http: /h, timeout: 25h}
     stop: {timeout: 20, signal: INT}
     rapidFailsPerMinute: 101
     limits: {memory: 1GiB, body: 30 MB, concurrency: 0, queue: -1, queueTimeout: 2h, rate: 1}
@@ -191,7 +191,7 @@ rollout: {canary: 1}
 			`f:13:20: applications[0].env.B.fromFile: fromFile is not supported yet`,
 			`f:13:35: applications[0].env.LD_PRELOAD: `,
 			`f:14:13: applications[0].ready.http: http is not supported yet`,
-			`f:14:23: applications[0].ready.timeout: 2h0m0s is not in 0s to 3600s in whole seconds`,
+			`f:14:23: applications[0].ready.timeout: 25h0m0s is not in 0s to 86400s in whole seconds`,
 			`f:15:21: applications[0].stop.timeout: "20" is no length of time`,
 			`f:15:25: applications[0].stop.signal: signal is not supported yet`,
 			`f:16:5: applications[0].rapidFailsPerMinute: 101 is not in 0 to 100`,
