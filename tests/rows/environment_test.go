@@ -110,7 +110,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	})
 	row(t, "B22 the content root", func(r *recorder) {
-		for _, model := range []string{outOfProcess, ` hostingModel="inprocess" `} {
+		for _, model := range []string{outOfProcess, inProcess} {
 			s := serve(r, probe(r, model, ""))
 			want(r, "content root", strings.TrimSuffix(s.paths().ContentRoot, "/"), s.root)
 			want(r, "physical path", s.environ()["ASPNETCORE_IIS_PHYSICAL_PATH"], s.root+"/")

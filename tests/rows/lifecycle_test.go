@@ -82,6 +82,25 @@ func TestLifecycle(t *testing.T) {
 		s.event(1006, "202")
 		s.gone(pid)
 	})
+	row(t, "F07 web.config is touched in-process", func(r *recorder) {
+		s := serve(r, probe(r, inProcess, ""))
+		pid := s.pid()
+		s.touch("web.config")
+		s.newPid(pid)
+		s.event(1021)
+		s.gone(pid)
+	})
+	row(t, "F08 a change that is to be ignored", func(r *recorder) {
+		for _, model := range []string{outOfProcess, inProcess} {
+			s := serve(r, probe(r, model, settings("disallowRotationOnConfigChange", "true")))
+			pid := s.pid()
+			s.touch("web.config")
+			lab.Wait(r.Context(), 3*time.Second)
+			want(r, "process", s.pid(), pid)
+			want(r, "recycles", s.count(1021), 0)
+			s.Stop(r)
+		}
+	})
 	row(t, "F10 web.config is touched again and again under load", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""))
 		pid := s.pid()
@@ -102,6 +121,15 @@ func TestLifecycle(t *testing.T) {
 		s.newPid(pid)
 		l.until(2000)
 		l.end(2000)
+	})
+	row(t, "F14 an application that does not stop in-process", func(r *recorder) {
+		s := serve(r, probe(r, inProcess+`shutdownTimeLimit="1"`, variables("PROBE_STOP_DELAY_MS", "30000")))
+		pid := s.pid()
+		s.write("app_offline.htm", "closed")
+		if took := s.gone(pid); took > 6*time.Second {
+			r.Errorf("it took %v", took)
+		}
+		s.event(1005, "1s")
 	})
 	row(t, "F15 a graceful stop takes its time", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess+`shutdownTimeLimit="8"`, variables("PROBE_STOP_DELAY_MS", "3000")))
@@ -153,6 +181,28 @@ app.Run();`
 		want(r, "body", s.get("/stop").body, "stopping\n")
 		s.gone(pid)
 		s.newPid(pid)
+	})
+	row(t, "F21 several slow requests at a stop in-process", func(r *recorder) {
+		s := serve(r, probe(r, inProcess+`shutdownTimeLimit="20"`, ""))
+		pid := s.pid()
+		slow := make(chan answer, 5)
+		for range 5 {
+			go func() {
+				a, _ := s.try("GET", "/slow?ms=4000", "")
+				slow <- a
+			}()
+		}
+		lab.Eventually(r, func() string {
+			if n := strings.Count(s.Out(), "/slow?ms=4000 - - -"); n < 5 {
+				return fmt.Sprintf("%d of 5 have begun", n)
+			}
+			return ""
+		})
+		s.Signal(syscall.SIGTERM)
+		for range 5 {
+			want(r, "a slow answer", (<-slow).body, "slept\n")
+		}
+		s.gone(pid)
 	})
 	row(t, "F23 recycled under load", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""))
@@ -259,6 +309,66 @@ app.Run();`
 		want(r, "starts", s.count(1001), 1)
 		s.newPid(pid)
 	})
+}
+
+// What takes a controller.
+func TestPushed(t *testing.T) {
+	t.Parallel()
+	row(t, "F09 what is pushed again, and what concerns no application", func(r *recorder) {
+		f, s := pushed(r)
+		pid := s.pid()
+		file := filepath.Join(f.Dir, "shop.yaml")
+		f.Must("apply", "-f", file, "--wait")
+		want(r, "process", s.pid(), pid)
+		s.root = f.Dir
+		s.edit("shop.yaml", "placement:", "labels: {team: web}\nplacement:")
+		f.Must("apply", "-f", file, "--wait")
+		want(r, "process", s.pid(), pid)
+	})
+	row(t, "F12 recycled by an operator under load", func(r *recorder) {
+		f, s := pushed(r)
+		pid := s.pid()
+		l := s.load(4)
+		l.until(50)
+		f.Must("recycle", "shop")
+		s.newPid(pid)
+		l.until(l.good.Load() + 50)
+		l.end(100)
+	})
+	row(t, "F26 a request outlives its site", func(r *recorder) {
+		f, s := pushed(r)
+		s.pid()
+		slow := make(chan answer, 1)
+		go func() {
+			a, _ := s.try("GET", "/sleep?d=3s", "")
+			slow <- a
+		}()
+		lab.Wait(r.Context(), 500*time.Millisecond)
+		f.Must("delete", "site", "shop", "--yes")
+		lab.Eventually(r, func() string {
+			if a, err := s.try("GET", "/", ""); err != nil || a.status != 404 {
+				return fmt.Sprint(a, err)
+			}
+			return ""
+		})
+		want(r, "the slow answer", (<-slow).body, "slept\n")
+		r.saw(reply, "whole, behind the end of its site")
+	})
+}
+
+// pushed is childapp as a site that a controller sends to a host.
+func pushed(r *recorder) (*lab.Fleet, *served) {
+	r.Helper()
+	f := lab.NewFleet(r)
+	host := f.Join("web1", "role=web")
+	file := f.Site("shop", "role=web")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		r.Fatal(err)
+	}
+	lab.Write(r, f.Dir, "shop.yaml", strings.Replace(string(content), ", hostnames: [shop.example]", "", 1))
+	f.Must("apply", "-f", file, "--wait")
+	return f, &served{host.Program, r, host.Address, host.Data, f.Dir}
 }
 
 // rewriting is a web.config with rules for addresses, which are not followed.

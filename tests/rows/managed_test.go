@@ -31,7 +31,8 @@ func TestManaged(t *testing.T) {
 		s := serve(r, siteFile(r, "shop", "path: /, root: "+probe(r, outOfProcess, ""), "path: /pathBase, root: "+probe(r, outOfProcess, "")))
 		for path, events := range map[string][]string{"": {"shutdown", "Shutdown"}, "/pathBase": {"SHUTDOWN"}} {
 			for _, event := range events {
-				pid, env := s.who(path+"/who").Pid, s.environAt(path)
+				env := s.environAt(path)
+				pid := s.who(path + "/who").Pid
 				a := s.direct("POST", path+"/iisintegration", env, token(env), "MS-ASPNETCORE-EVENT: "+event)
 				want(r, "status", a.status, 202)
 				s.gone(pid)
@@ -121,7 +122,7 @@ app.Run();`
 	})
 	row(t, "K14 the agent connects from the loopback interface", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""), "--listen", "0.0.0.0:0")
-		w := s.who("/who")
+		w := s.who("/who", "Host: x")
 		if v := w.field("X-Original-For"); len(v) != 1 || !strings.HasPrefix(v[0], "127.0.0.1:") {
 			r.Errorf("the connection comes from %v", v)
 		}

@@ -20,7 +20,7 @@ func TestPlatform(t *testing.T) {
 		}
 	})
 	row(t, "M02 the port in the arguments", func(r *recorder) {
-		s := serve(r, platform(r, `processPath="`+node(r)+`" arguments=".\server.js %HTTP_PLATFORM_PORT%"`, variables("PORT", "1"), server))
+		s := serve(r, platform(r, `processPath="`+node(r)+`" arguments=".\server.js %HTTP_PLATFORM_PORT%"`, "", server))
 		if a := s.get("/"); a.status != 200 || !strings.HasPrefix(a.body, "node ") {
 			r.Errorf("%v", a)
 		}
@@ -42,7 +42,7 @@ func TestPlatform(t *testing.T) {
 		s.printed("childapp got terminated")
 		s.event(1030)
 		want(r, "shutdown requests", s.count(1006), 0)
-		stubborn := serve(r, siteFile(r, "shop", "path: /, stop: {timeout: 1s}, root: "+platform(r, `processPath=".\childapp.exe" arguments="-ignore-term"`, "", "")))
+		stubborn := serve(r, siteFile(r, "shop", "path: /, root: "+platform(r, `processPath=".\childapp.exe" arguments="-ignore-term"`, "", "")+", stop: {timeout: 1s}"))
 		pid = stubborn.pid()
 		stubborn.root = stubborn.rootOf("/")
 		stubborn.write("app_offline.htm", "closed")

@@ -44,7 +44,10 @@ func child(r *recorder, arguments, attributes, inner string) string {
 	return folder
 }
 
-const outOfProcess = ` hostingModel="outofprocess" `
+const (
+	outOfProcess = ` hostingModel="outofprocess" `
+	inProcess    = ` hostingModel="inprocess" `
+)
 
 // webConfig is a file as it is published: attributes and children of aspNetCore.
 func webConfig(attributes, inner string) string {

@@ -139,7 +139,7 @@ func TestReported(t *testing.T) {
 	row(t, "N10 web.config breaks and is mended", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""))
 		pid := s.pid()
-		s.edit("web.config", "<aspNetCore ", "<aspNetCore wrong ")
+		s.edit("web.config", "<aspNetCore ", `<aspNetCore wrong="1" `)
 		lab.Eventually(r, func() string {
 			if !strings.Contains(s.Log(), "web.config:") {
 				return "the broken file is not told of"
@@ -147,8 +147,9 @@ func TestReported(t *testing.T) {
 			return ""
 		})
 		want(r, "process", s.pid(), pid)
-		s.edit("web.config", "<aspNetCore wrong ", "<aspNetCore ")
+		s.write("web.config", webConfig(`processPath="dotnet" arguments=".\Probe.dll"`+outOfProcess, variables("Mended", "yes")))
 		s.newPid(pid)
+		want(r, "Mended", s.environ()["Mended"], "yes")
 	})
 	row(t, "N11 other files beside web.config", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""))
