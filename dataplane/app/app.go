@@ -160,9 +160,14 @@ func (a *App) Update(spec *Spec) {
 func (a *App) Recycle() {
 	a.mu.Lock()
 	defer a.after(a.mu.Unlock)
-	if a.pool != nil && !a.closed {
-		a.replace(a.spec)
+	if a.pool == nil || a.closed {
+		return
 	}
+	spec := a.spec
+	if a.next != nil { // what is to come, not what it replaces
+		spec = a.next.spec
+	}
+	a.replace(spec)
 }
 
 // replace starts a pool beside the current one; the lock is held.

@@ -47,7 +47,7 @@ func TestPlatform(t *testing.T) {
 		stubborn.root = stubborn.rootOf("/")
 		stubborn.write("app_offline.htm", "closed")
 		stubborn.gone(pid)
-		stubborn.printed("childapp ignores terminated")
+		stubborn.printed("childapp got terminated")
 		stubborn.event(1005)
 	})
 }
