@@ -27,6 +27,34 @@ func TestConfig(t *testing.T) {
 			}
 		}
 	})
+	row(t, "L12 web.config is broken and mended", func(r *recorder) {
+		s := serve(r, child(r, "-say one", outOfProcess, ""))
+		pid := s.pid()
+		for _, broken := range []string{"<configuration>", "", "no XML"} {
+			s.write("web.config", broken+"<")
+			lab.Eventually(r, func() string {
+				if !strings.Contains(s.Log(), "site rejected") {
+					return "the broken file is not told of"
+				}
+				return ""
+			})
+			want(r, "process", s.pid(), pid)
+		}
+		s.write("web.config", webConfig(`processPath=".\childapp" arguments="-say two"`+outOfProcess, ""))
+		s.newPid(pid)
+		if a := s.get("/"); !strings.HasPrefix(a.body, "two ") {
+			r.Errorf("%v", a)
+		}
+	})
+	row(t, "L13 no location around the section", func(r *recorder) {
+		folder := child(r, "", outOfProcess, "")
+		text := webConfig(`processPath=".\childapp" arguments="-say here"`+outOfProcess, "")
+		text = strings.NewReplacer(`<location path="." inheritInChildApplications="false">`, "", "</location>", "").Replace(text)
+		lab.Write(r, folder, "web.config", text)
+		if a := serve(r, folder).get("/"); a.status != 200 || !strings.HasPrefix(a.body, "here ") {
+			r.Errorf("%v", a)
+		}
+	})
 	row(t, "L15 variables that are long, empty, or not there", func(r *recorder) {
 		long := strings.Repeat("0123456789", 100)
 		folder := child(r, "", outOfProcess, variables("A", "%LONG%|%EMPTY%|%UNSET%"))

@@ -16,6 +16,7 @@ import (
 // B: port and environment.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
+	plain := shared(t, func(r *recorder) *served { return serve(r, probe(r, outOfProcess, "")) })
 	row(t, "B01 a port of the application's own", func(r *recorder) {
 		port := freePort(r)
 		s := serve(r, probe(r, outOfProcess, variables("ASPNETCORE_PORT", port)))
@@ -45,7 +46,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	})
 	row(t, "B08 what activates IIS integration", func(r *recorder) {
-		env := serve(r, probe(r, outOfProcess, "")).environ()
+		env := plain(r).environ()
 		for _, name := range []string{"ASPNETCORE_PORT", "ASPNETCORE_APPL_PATH", "ASPNETCORE_IIS_HTTPAUTH", "ASPNETCORE_TOKEN", "ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"} {
 			if env[name] == "" {
 				r.Errorf("%s is missing", name)
@@ -53,7 +54,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	})
 	row(t, "B09 hosting start-up assemblies", func(r *recorder) {
-		env := serve(r, probe(r, outOfProcess, "")).environ()
+		env := plain(r).environ()
 		if v := env["ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"]; !strings.Contains(v, "Microsoft.AspNetCore.Server.IISIntegration") {
 			r.Errorf("%q", v)
 		}

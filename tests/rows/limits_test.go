@@ -90,6 +90,7 @@ func TestLimits(t *testing.T) {
 		s.warm("/")
 		pid := s.pid()
 		kill(pid, syscall.SIGSTOP)
+		stands(r, pid)
 		defer kill(pid, syscall.SIGCONT)
 		var a answer
 		took := lab.Within(func() { a = s.get("/") })

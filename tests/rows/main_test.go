@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ancora-fleet/ancora/tests/lab"
@@ -74,6 +75,29 @@ func observed(t *testing.T, check func(r *recorder)) {
 	check(r)
 	if r.seen == 0 {
 		t.Error("nothing was observed: a row says what it saw")
+	}
+}
+
+// shared gives rows that only ask one agent among them: an application is started once for all. It runs until the test with
+// these rows is over; each row records for itself.
+func shared(t *testing.T, start func(r *recorder) *served) func(r *recorder) *served {
+	secure := sharedSecure(t, func(r *recorder) *secureSite { return &secureSite{served: start(r)} })
+	return func(r *recorder) *served { return secure(r).served }
+}
+
+func sharedSecure(t *testing.T, start func(r *recorder) *secureSite) func(r *recorder) *secureSite {
+	var once sync.Once
+	var first *secureSite
+	return func(r *recorder) *secureSite {
+		r.Helper()
+		dotnet(r) // the row is skipped, not the test
+		once.Do(func() { first = start(&recorder{T: t}) })
+		if first == nil {
+			r.Fatal("what rows share has not started")
+		}
+		own, site := *first.served, *first
+		own.r, site.served = r, &own
+		return &site
 	}
 }
 

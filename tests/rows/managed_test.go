@@ -11,6 +11,7 @@ import (
 // K: what the application's own side of the contract does when it is driven as we drive it.
 func TestManaged(t *testing.T) {
 	t.Parallel()
+	plain := shared(t, func(r *recorder) *served { return serve(r, probe(r, outOfProcess, "")) })
 	row(t, "K01 no token, no middleware", func(r *recorder) {
 		s := serve(r, siteFile(r, "shop", "path: /, root: "+probe(r, outOfProcess, "")+", profile: generic"))
 		env := s.environ()
@@ -19,7 +20,7 @@ func TestManaged(t *testing.T) {
 		want(r, "status beside the agent", a.status, 200)
 	})
 	row(t, "K02 a request without the token", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		env := s.environ()
 		for _, fields := range [][]string{nil, {"MS-ASPNETCORE-TOKEN: wrong"}, {"MS-ASPNETCORE-TOKEN: " + strings.ToUpper(env["ASPNETCORE_TOKEN"])}} {
 			a := s.direct("GET", "/", env, fields...)
@@ -40,7 +41,7 @@ func TestManaged(t *testing.T) {
 		}
 	})
 	row(t, "K04 other methods are the application's", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		env, pid := s.environ(), s.pid()
 		for _, method := range []string{"GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"} {
 			want(r, method, s.direct(method, "/iisintegration", env, token(env), "MS-ASPNETCORE-EVENT: shutdown").status, 404)
@@ -48,7 +49,7 @@ func TestManaged(t *testing.T) {
 		want(r, "process", s.pid(), pid)
 	})
 	row(t, "K05 other paths are the application's", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		env, pid := s.environ(), s.pid()
 		for _, path := range []string{"/shutdown", "/iisintegration/shutdown", "/iisintegrationx"} {
 			want(r, path, s.direct("POST", path, env, token(env), "MS-ASPNETCORE-EVENT: shutdown").status, 404)
@@ -56,7 +57,7 @@ func TestManaged(t *testing.T) {
 		want(r, "process", s.pid(), pid)
 	})
 	row(t, "K06 other events are the application's", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		env, pid := s.environ(), s.pid()
 		for _, event := range []string{"", "shutdownNow", "stop"} {
 			want(r, event, s.direct("POST", "/iisintegration", env, token(env), "MS-ASPNETCORE-EVENT: "+event).status, 404)
@@ -83,7 +84,7 @@ func TestManaged(t *testing.T) {
 		}
 	})
 	row(t, "K10 no scheme for Windows users", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		if a := s.get("/schemes"); strings.Contains(a.body, "Windows") {
 			r.Errorf("schemes %q", a.body)
 		}

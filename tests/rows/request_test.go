@@ -21,8 +21,12 @@ import (
 // C: what an application gets of a request.
 func TestRequest(t *testing.T) {
 	t.Parallel()
+	plain := shared(t, func(r *recorder) *served { return serve(r, probe(r, outOfProcess, "")) })
+	whole := shared(t, func(r *recorder) *served { return serve(r, compile(r, catchAll, appConfig(outOfProcess, ""))) })
+	echoing := shared(t, func(r *recorder) *served { return serve(r, compile(r, echo, appConfig(outOfProcess, ""))) })
+	behindTLS := sharedSecure(t, func(r *recorder) *secureSite { return secured(r, probe(r, outOfProcess, ""), "https") })
 	row(t, "C01 fields of the module are the agent's alone", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		long := strings.Repeat("x", 1000)
 		for _, name := range []string{"MS-ASPNETCORE", "mS-ASPNETCORE", "MS-ASPNETCORE-", "mS-ASPNETCORE-f", "MS-ASPNETCORE-" + long, "MS-ASPNETCORE-TOKEN"} {
 			w := s.who("/who", name+": "+long)
@@ -37,7 +41,7 @@ func TestRequest(t *testing.T) {
 		}
 	})
 	row(t, "C03 the address of the client, with its port", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		conn, err := net.Dial("tcp", s.address)
 		if err != nil {
 			r.Fatal(err)
@@ -53,32 +57,32 @@ func TestRequest(t *testing.T) {
 		r.saw(reply, "%s:%d", w.RemoteIP, w.RemotePort)
 	})
 	row(t, "C04 a chain of proxies is appended to", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		w := s.who("/who", "X-Forwarded-For: 10.1.2.3, 10.4.5.6:77")
 		want(r, "client", w.RemoteIP, "127.0.0.1")
 		want(r, "what is left of the field", strings.Join(w.field("X-Forwarded-For"), ", "), "10.1.2.3, 10.4.5.6:77")
 	})
 	row(t, "C05 the scheme in front", func(r *recorder) {
-		s := secured(r, probe(r, outOfProcess, ""), "https")
+		s := behindTLS(r)
 		w := s.whoSecure("/who", nil, "X-Forwarded-Proto: gopher")
 		want(r, "scheme", w.Scheme, "https")
 		want(r, "what is left of the field", strings.Join(w.field("X-Forwarded-Proto"), "|"), "gopher")
 		want(r, "scheme of the plain listener", s.who("/who", "X-Forwarded-Proto: https").Scheme, "http")
 	})
 	row(t, "C07 two slashes stay two", func(r *recorder) {
-		s := serve(r, compile(r, catchAll, appConfig(outOfProcess, "")))
+		s := whole(r)
 		for _, path := range []string{"//", "//a//b//", "/a//b"} {
 			want(r, "path", s.get(path).body, path+" ")
 		}
 	})
 	row(t, "C08 dot segments are gone before the application", func(r *recorder) {
-		s := serve(r, compile(r, catchAll, appConfig(outOfProcess, "")))
+		s := whole(r)
 		for path, wanted := range map[string]string{"/x/../y": "/y", "/x/%2e%2e/y": "/y", "/x/%2E./y/.": "/y/", "/./a": "/a"} {
 			want(r, path, s.get(path).body, wanted+" ")
 		}
 	})
 	row(t, "C09 control characters are refused", func(r *recorder) {
-		s := serve(r, compile(r, catchAll, appConfig(outOfProcess, "")))
+		s := whole(r)
 		want(r, "status", s.get("/").status, 200)
 		for _, path := range []string{"/\x01", "/a\x1fb", "/\x7f", "/%00", "/a%00b"} {
 			want(r, fmt.Sprintf("status for %q", path), s.get(path).status, 400)
@@ -104,7 +108,7 @@ func TestRequest(t *testing.T) {
 		}
 	})
 	row(t, "C11 bodies in both directions at once", func(r *recorder) {
-		s := serve(r, compile(r, echo, appConfig(outOfProcess, "")))
+		s := echoing(r)
 		text := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
 		for _, path := range []string{"/read-then-write", "/copy", "/copy"} {
 			if a := s.ask("POST", path, text); a.body != text {
@@ -114,13 +118,13 @@ func TestRequest(t *testing.T) {
 		s.interleaved("/copy")
 	})
 	row(t, "C13 a chunked request", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		body := strings.Repeat("x", 100_000)
 		chunked := fmt.Sprintf("1\r\nx\r\n%x;ext=1\r\n%s\r\n0\r\n\r\n", len(body)-1, body[1:])
 		s.uploaded(s.ask("POST", "/upload", chunked, "Transfer-Encoding: chunked"), body)
 	})
 	row(t, "C15 POST", func(r *recorder) {
-		s := serve(r, compile(r, echo, appConfig(outOfProcess, "")))
+		s := echoing(r)
 		for _, body := range []string{"a", strings.Repeat("körper ", 70)} {
 			a := s.ask("POST", "/read-then-write", body)
 			want(r, "status", a.status, 200)
@@ -128,30 +132,30 @@ func TestRequest(t *testing.T) {
 		}
 	})
 	row(t, "C20 bytes that are no ASCII in a field", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess+``, ""))
+		s := plain(r)
 		a := s.get("/who", "X-Latin: \xa3\xe9")
 		// Kestrel takes UTF-8 unless it is told otherwise, and refuses the rest by itself.
 		want(r, "status for Latin-1", a.status, 400)
 		want(r, "UTF-8", strings.Join(s.who("/who", "X-Latin: £é").field("X-Latin"), ""), "£é")
 	})
 	row(t, "C21 Authorization reaches the application", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		want(r, "field", strings.Join(s.who("/who", "Authorization: Basic YTpi").field("Authorization"), "|"), "Basic YTpi")
 	})
 	row(t, "C22 the certificate of a client", func(r *recorder) {
-		s := secured(r, probe(r, outOfProcess, ""), "https")
+		s := behindTLS(r)
 		want(r, "without one", s.whoSecure("/who", nil).ClientCertificate, "")
 		cert := s.ca.Issue(time.Hour, "visitor")
 		want(r, "with one", s.whoSecure("/who", &cert).ClientCertificate, fmt.Sprintf("%X", sha1.Sum(cert.Certificate[0])))
 	})
 	row(t, "C24 a request over https", func(r *recorder) {
-		s := secured(r, probe(r, outOfProcess, ""), "https")
+		s := behindTLS(r)
 		w := s.whoSecure("/who", nil)
 		want(r, "scheme", w.Scheme, "https")
 		want(r, "path", w.Path, "/who")
 	})
 	row(t, "C27 Connection and WebSocket extensions are not passed", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		w := s.who("/who", "Connection: close, X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5", "X-Stays: 1")
 		if v := w.field("Connection"); len(v) > 0 {
 			r.Errorf("Connection: %v", v)

@@ -17,18 +17,20 @@ import (
 // D: what a client gets of an answer, and what an application learns of a client that leaves.
 func TestAnswer(t *testing.T) {
 	t.Parallel()
+	plain := shared(t, func(r *recorder) *served { return serve(r, probe(r, outOfProcess, "")) })
+	app := shared(t, func(r *recorder) *served { return serve(r, answers(r)) })
 	row(t, "D01 fields of one name keep their values and their order", func(r *recorder) {
-		a := serve(r, answers(r)).get("/fields")
+		a := app(r).get("/fields")
 		want(r, "X-Many", strings.Join(a.header.Values("X-Many"), "|"), "one|two|three")
 		want(r, "Set-Cookie", strings.Join(a.header.Values("Set-Cookie"), "|"), "b=1|a=2")
 		want(r, "WWW-Authenticate", strings.Join(a.header.Values("WWW-Authenticate"), "|"), "Basic|Bearer")
 		want(r, "Content-Language", a.header.Get("Content-Language"), "de")
 	})
 	row(t, "D03 the application names its server", func(r *recorder) {
-		want(r, "Server", serve(r, probe(r, outOfProcess, "")).get("/server?name=MyServer").header.Get("Server"), "MyServer")
+		want(r, "Server", plain(r).get("/server?name=MyServer").header.Get("Server"), "MyServer")
 	})
 	row(t, "D05 answers without a body", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		for _, code := range []int{204, 304} {
 			a := s.get(fmt.Sprintf("/status/%d", code))
 			want(r, "status", a.status, code)
@@ -37,19 +39,19 @@ func TestAnswer(t *testing.T) {
 		}
 	})
 	row(t, "D06 the application throws in a request", func(r *recorder) {
-		a := serve(r, probe(r, outOfProcess, "")).get("/throw")
+		a := plain(r).get("/throw")
 		want(r, "status", a.status, 500)
 		want(r, "body", a.body, "")
 		want(r, "length", a.header.Get("Content-Length"), "0")
 	})
 	row(t, "D07 a status and a reason of the application's own", func(r *recorder) {
-		a := serve(r, answers(r)).get("/reason")
+		a := app(r).get("/reason")
 		want(r, "status", a.status, 418)
 		want(r, "reason", a.reason, "Custom Reason")
 		want(r, "body", a.body, "custom")
 	})
 	row(t, "D08 a large answer", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		for _, more := range []string{"", "&length=true"} {
 			a := s.get("/download?bytes=20000000" + more)
 			want(r, "bytes", len(a.body), 20_000_000)
@@ -57,17 +59,17 @@ func TestAnswer(t *testing.T) {
 		}
 	})
 	row(t, "D09 what is flushed arrives", func(r *recorder) {
-		s := serve(r, answers(r))
+		s := app(r)
 		for _, path := range []string{"/flush", "/pipe"} {
 			s.waits(path)
 		}
 		want(r, "a completed answer", s.get("/complete").body, "done")
 	})
 	row(t, "D10 nothing is held back", func(r *recorder) {
-		serve(r, answers(r)).waits("/flush", "Accept-Encoding: gzip, br")
+		app(r).waits("/flush", "Accept-Encoding: gzip, br")
 	})
 	row(t, "D14 what the application says of caching", func(r *recorder) {
-		s := serve(r, answers(r))
+		s := app(r)
 		for range 2 {
 			a := s.get("/cached")
 			want(r, "Cache-Control", a.header.Get("Cache-Control"), "public, max-age=60")
@@ -77,7 +79,7 @@ func TestAnswer(t *testing.T) {
 		want(r, "asked twice", s.get("/cached").body, "3")
 	})
 	row(t, "D15 a client leaves in mid-request", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		s.leave("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nbeginning")
 		s.leave("GET /download?bytes=100000000 HTTP/1.1\r\nHost: x\r\n\r\n")
 		want(r, "the next request", s.get("/").status, 200)
@@ -111,7 +113,7 @@ func TestAnswer(t *testing.T) {
 		s.printed("probe: request aborted after")
 	})
 	row(t, "D19 the application cuts a request", func(r *recorder) {
-		s := serve(r, answers(r))
+		s := app(r)
 		want(r, "before anything was sent", s.get("/abort").code(), "502.3")
 		s.cut("/abort-late")
 	})
@@ -119,7 +121,7 @@ func TestAnswer(t *testing.T) {
 		serve(r, compile(r, answersApp, appConfig(`hostingModel="inprocess"`, ""))).cut("/abort-late")
 	})
 	row(t, "D22 an error of the application's own stays its own", func(r *recorder) {
-		s := serve(r, answers(r))
+		s := app(r)
 		for _, code := range []int{404, 500, 503} {
 			a := s.get(fmt.Sprintf("/error/%d", code))
 			want(r, "status", a.status, code)
@@ -127,7 +129,7 @@ func TestAnswer(t *testing.T) {
 		}
 	})
 	row(t, "D23 Date once, no fields of the connection", func(r *recorder) {
-		a := serve(r, answers(r)).get("/hop", "Connection: keep-alive")
+		a := app(r).get("/hop", "Connection: keep-alive")
 		want(r, "dates", len(a.header.Values("Date")), 1)
 		if d := a.header.Get("Date"); strings.Contains(d, "1999") {
 			r.Errorf("Date %q is the application's", d)

@@ -154,6 +154,21 @@ func (s *served) gone(pids ...int) time.Duration {
 	return took
 }
 
+// stands waits until every thread of a process is stopped, which takes a moment behind the signal.
+func stands(r *recorder, pid int) {
+	r.Helper()
+	lab.Eventually(r, func() string {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, t := range threads {
+			content, _ := os.ReadFile(t)
+			if _, state, _ := strings.Cut(string(content), ") "); !strings.HasPrefix(state, "T") {
+				return fmt.Sprintf("a thread of %d is %.1s", pid, state)
+			}
+		}
+		return ""
+	})
+}
+
 func kill(pid int, signal syscall.Signal) { _ = syscall.Kill(pid, signal) }
 
 // events gives what the agent noted about its applications, in the order of their runs.

@@ -15,6 +15,8 @@ import (
 // A: how an application is found and started.
 func TestStart(t *testing.T) {
 	t.Parallel()
+	plain := shared(t, func(r *recorder) *served { return serve(r, probe(r, outOfProcess, "")) })
+	whole := shared(t, func(r *recorder) *served { return serve(r, compile(r, catchAll, appConfig(outOfProcess, ""))) })
 	row(t, "A01 plain GET", func(r *recorder) {
 		s := serve(r, publish(r, "probe", ""))
 		a := s.get("/")
@@ -23,7 +25,7 @@ func TestStart(t *testing.T) {
 		}
 	})
 	row(t, "A02 what the application sees of a request and of its place", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		w := s.who("/who?Query=%20&x")
 		want(r, "path", w.Path, "/who")
 		want(r, "query", w.Query, "?Query=%20&x")
@@ -36,11 +38,11 @@ func TestStart(t *testing.T) {
 		}
 	})
 	row(t, "A03 an escaped question mark stays in the path", func(r *recorder) {
-		s := serve(r, compile(r, catchAll, appConfig(outOfProcess, "")))
+		s := whole(r)
 		want(r, "path and query", s.get("/%3F%3F?query").body, "/?? ?query")
 	})
 	row(t, "A04 the query is passed byte for byte", func(r *recorder) {
-		s := serve(r, compile(r, catchAll, appConfig(outOfProcess, "")))
+		s := whole(r)
 		for _, query := range []string{"?query?", "??", "?a=%2f%2F&b=+&c=%zz", "?"} {
 			want(r, "query", s.get("/p"+query).body, "/p "+query)
 		}
@@ -198,25 +200,6 @@ app.Run();`
 		s.event(1020, "code 3", "probe: told to exit")
 		want(r, "attempts", s.count(1000), 1)
 		want(r, "failures", s.count(1020), 1)
-	})
-	row(t, "A63 a launcher that ends while its child listens", func(r *recorder) {
-		folder := child(r, "", outOfProcess, "")
-		lab.Write(r, folder, "start.sh", "#!/bin/sh\n./childapp &\nsleep 1\n")
-		if err := os.Chmod(filepath.Join(folder, "start.sh"), 0o755); err != nil {
-			r.Fatal(err)
-		}
-		lab.Write(r, folder, "web.config", webConfig(`processPath=".\start.sh"`+outOfProcess, ""))
-		s := serve(r, folder)
-		before := s.pid()
-		lab.Eventually(r, func() string {
-			if pids := s.instances(); len(pids) != 1 {
-				return fmt.Sprintf("processes %v, and the launcher was to end", pids)
-			}
-			return ""
-		})
-		want(r, "process", s.pid(), before)
-		kill(before, syscall.SIGKILL)
-		s.newPid(before)
 	})
 	row(t, "A64 an application that listens on every address, of both kinds", func(r *recorder) {
 		folder := publish(r, "slim", webConfig(`processPath="dotnet" arguments=".\Slim.dll --urls http://*:%ASPNETCORE_PORT%"`+outOfProcess, ""))

@@ -16,8 +16,10 @@ import (
 // J: WebSockets.
 func TestWebSocket(t *testing.T) {
 	t.Parallel()
+	plain := shared(t, func(r *recorder) *served { return serve(r, probe(r, outOfProcess, "")) })
+	app := shared(t, func(r *recorder) *served { return serve(r, compile(r, socketApp, appConfig(outOfProcess, ""))) })
 	row(t, "J02 the client closes", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		ws := s.upgrade("/ws")
 		ws.send(8, append([]byte{0x03, 0xe8}, "mine"...))
 		opcode, payload := ws.receive()
@@ -25,7 +27,7 @@ func TestWebSocket(t *testing.T) {
 		ws.ended()
 	})
 	row(t, "J03 the application closes", func(r *recorder) {
-		s := serve(r, compile(r, socketApp, appConfig(outOfProcess, "")))
+		s := app(r)
 		ws := s.upgrade("/close")
 		opcode, payload := ws.receive()
 		want(r, "frame", fmt.Sprintf("%d %d %s", opcode, binary.BigEndian.Uint16(payload), payload[2:]), "8 1001 ClosingFromServer")
@@ -49,13 +51,13 @@ func TestWebSocket(t *testing.T) {
 		}
 	})
 	row(t, "J06 OnStarting of an upgrade", func(r *recorder) {
-		s := serve(r, compile(r, socketApp, appConfig(outOfProcess, "")))
+		s := app(r)
 		a := s.upgrade("/onstarting").answer
 		want(r, "status", a.status, 101)
 		want(r, "field", a.header.Get("X-Started"), "yes")
 	})
 	row(t, "J07 the body is read before the upgrade", func(r *recorder) {
-		s := serve(r, compile(r, socketApp, appConfig(outOfProcess, "")))
+		s := app(r)
 		ws := s.upgrade("/readfirst")
 		want(r, "status", ws.answer.status, 101)
 		ws.send(1, []byte("message"))
@@ -63,7 +65,7 @@ func TestWebSocket(t *testing.T) {
 		want(r, "message", string(payload), "message")
 	})
 	row(t, "J08 a thousand frames", func(r *recorder) {
-		ws := serve(r, probe(r, outOfProcess, "")).upgrade("/ws")
+		ws := plain(r).upgrade("/ws")
 		for i := range 1000 {
 			text := fmt.Sprintf("frame %d", i)
 			ws.send(1, []byte(text))
@@ -74,7 +76,7 @@ func TestWebSocket(t *testing.T) {
 		r.saw(reply, "1000 frames")
 	})
 	row(t, "J09 an upgrade that is not taken", func(r *recorder) {
-		s := serve(r, compile(r, socketApp, appConfig(outOfProcess, "")))
+		s := app(r)
 		a := s.get("/refuse", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 		want(r, "status", a.status, 403)
 		want(r, "body", a.body, "not for you")
@@ -98,7 +100,7 @@ func TestWebSocket(t *testing.T) {
 		r.saw(reply, "a frame after three times the limit")
 	})
 	row(t, "J12 the application is told that there are WebSockets", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""))
+		s := plain(r)
 		want(r, "variable", s.environ()["ASPNETCORE_IIS_WEBSOCKETS_SUPPORTED"], "true")
 		want(r, "status", s.upgrade("/ws").answer.status, 101)
 	})
