@@ -107,6 +107,25 @@ func TestImportFolder(t *testing.T) {
 	}
 }
 
+// The web.config of a published folder is a site of its own; its folder is where it stands unless a map says otherwise.
+func TestImportWebConfig(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Publish")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, dir, "Web.Config", `<configuration><system.webServer><aspNetCore processPath="dotnet" arguments="a.dll"/></system.webServer></configuration>`)
+	for root, args := range map[string][]string{dir: {file}, "/srv/shop": {dir, "--map", dir + "=/srv/shop"}} {
+		code, out, report := call(t, nil, "", append([]string{"import"}, args...)...)
+		sites, err := sitefile.Parse("out", []byte(out))
+		if code != exitOK || err != nil || len(sites) != 1 || sites[0].Name != "publish" || sites[0].Applications[0].Root != root || len(sites[0].Applications[0].Command) > 0 {
+			t.Errorf("%q: code %d, %v\n%s%s", args, code, err, out, report)
+		}
+		if !strings.HasPrefix(report, "site publish: ") || !strings.Contains(report, "  "+file+":1: ") {
+			t.Errorf("%q says:\n%s", args, report)
+		}
+	}
+}
+
 func TestImportRefuses(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "applicationHost.config", hostConfig)
