@@ -15,6 +15,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
 	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
 	"github.com/ancora-fleet/ancora/dataplane/turnstile"
@@ -127,8 +128,8 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
 		Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
-		BodyLimit: bodyLimit(plan.BodyLimit),
-		Limits:    turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
+		BodyLimit: bodyLimit(plan.BodyLimit), Handlers: handlers(plan.Handlers),
+		Limits: turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
 	}
 }
 
@@ -152,6 +153,18 @@ func loopback(address string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// handlers compiles what web.config sends to an application; nil is everything.
+func handlers(all []webconfig.Handler) *route.Handlers {
+	if all == nil {
+		return nil
+	}
+	list := make([]route.Handler, len(all))
+	for i, h := range all {
+		list[i] = route.Handler{Path: h.Path, Verbs: h.Verbs}
+	}
+	return route.NewHandlers(list)
 }
 
 // bodyLimit spells a limit as the forwarder does, to whom 0 is the default.

@@ -16,6 +16,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
 	"github.com/ancora-fleet/ancora/dataplane/turnstile"
 )
@@ -36,6 +37,8 @@ type Spec struct {
 	// Limits bound the requests at once. They are the application's, whatever number of instances it has and whichever of
 	// them is being replaced.
 	Limits turnstile.Limits
+	// Handlers says which requests go to the application (SCH-6); nil: all. The others get 404.
+	Handlers *route.Handlers
 	// InProcess asks for the semantics of the in-process model: 500.3x, a failed start that sticks for a while.
 	InProcess bool
 	// Generic forwards in the manner of the generic profile.

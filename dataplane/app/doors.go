@@ -29,6 +29,10 @@ type running struct {
 }
 
 func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
+	if h := d.spec.Handlers; h != nil && !h.Take(r.Method, r.Path[len(r.Base):]) {
+		send(w, page.Unmapped(), 0)
+		return
+	}
 	if opt := d.options(); opt.TooLarge(r) { // neither an instance nor a place is needed to say so
 		send(w, page.TooLarge(), 0)
 		return

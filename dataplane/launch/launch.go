@@ -52,6 +52,8 @@ type Plan struct {
 	Alone                    bool
 	RapidFails               int
 	PlainErrors, Development bool
+	// Handlers says which requests go to the application; nil: all.
+	Handlers []webconfig.Handler
 	// BodyLimit is site.Unlimited or a number of bytes.
 	BodyLimit          int64
 	Concurrency, Queue int
@@ -114,6 +116,7 @@ func (p *Plan) settings(in Input) error {
 	if plain := either(a.DisableStartUpErrorPage, c.DisableStartUpErrorPage); plain != nil {
 		p.PlainErrors = *plain
 	}
+	p.Handlers = c.Mapping()
 	p.BodyLimit = limits.Body.Default
 	if a.BodyLimit != nil {
 		p.BodyLimit = *a.BodyLimit

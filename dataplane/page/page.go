@@ -24,6 +24,11 @@ func NotFound() Page {
 	return build(404, "404", "Not Found", "No site answers at this address.", "")
 }
 
+// Unmapped: an application is at this address, but its web.config does not send it this request.
+func Unmapped() Page {
+	return build(404, "404", "Not Found", "The application does not answer at this address.", "")
+}
+
 // StartFailure: the application did not come up; code is 502.5 or one of 500.30 to 500.38 (behaviour.md 5.5). detail is
 // shown, escaped, only where the application's environment is Development.
 func StartFailure(code, detail string) Page {

@@ -32,10 +32,6 @@ type wantedError struct {
 // refused is what a later version runs; until then it is refused by name.
 func refused() map[string][]string {
 	return map[string][]string{
-		"034-narrow-handler.config": {
-			`7:32: path="api/*": a handler for a part of the addresses is not supported yet`,
-			`7:45: verb="GET,POST": a handler for some methods is not supported yet`,
-		},
 		"042-python-environment.config": {"more than one process is not supported yet"},
 	}
 }

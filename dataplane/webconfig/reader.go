@@ -11,9 +11,12 @@ type reader struct {
 	file     string
 	config   *Config
 	problems Errors
-	// section is the aspNetCore or httpPlatform that was met; handlers the modules that are named for addresses.
-	section  *element
-	handlers []attribute
+	// section is the aspNetCore or httpPlatform that was met.
+	section *element
+	// handlerNames has the lines of the handlers that the file adds, by names in lower case. A name that is inherited may come
+	// again, where IIS answers 500.19. mapped says that there is, or was, a handler of ours.
+	handlerNames map[string]int
+	mapped       bool
 	// variableNames are those of the variables that stand, in lower case.
 	variableNames map[string]bool
 	// foreign is what shows that the file was written for something else.
@@ -69,6 +72,7 @@ func (r *reader) configuration(root *element) {
 	if r.section != nil {
 		r.model()
 	}
+	r.mapping(root.at)
 }
 
 func (r *reader) ignored(e *element, path string) { r.note(e.at, "%s is not honoured yet", path) }
@@ -183,61 +187,6 @@ func (r *reader) group(e *element, path string) {
 	}
 }
 
-// readHandlers takes the handler that sends everything to the application; one for a part of the addresses would open
-// more than the file says.
-func (r *reader) readHandlers(e *element) {
-	known := []string{"name", "path", "verb", "modules", "resourceType", "requireAccess", "preCondition", "type", "scriptProcessor", "allowPathInfo", "responseBufferLimit"}
-	r.noText(e)
-	for _, a := range e.attributes {
-		if a.name != "accessPolicy" && a.name != "lockItem" && a.name != "lockElements" {
-			r.wrong(a.at, a.name, a.value, "is no attribute of handlers")
-		}
-	}
-	for _, h := range e.children {
-		if h.name == "remove" || h.name == "clear" {
-			continue
-		}
-		if h.name != "add" {
-			r.wrong(h.at, "<"+h.name+">", "", "is no element of handlers: add, remove and clear are")
-			continue
-		}
-		r.only(h, known...)
-		r.leaf(h)
-		r.handler(h)
-	}
-}
-
-func (r *reader) handler(h *element) {
-	modules, _ := h.attribute("modules")
-	path, ok := h.attribute("path")
-	if !ok {
-		r.wrong(h.at, "path", "", "is missing: * is every address")
-		return
-	}
-	switch module := modules.value; {
-	case isOurs(module):
-		r.handlers = append(r.handlers, modules)
-		if path.value != "*" {
-			r.wrong(path.at, "path", path.value, "a handler for a part of the addresses is not supported yet: * is")
-		}
-		if verb, ok := h.attribute("verb"); ok && verb.value != "*" {
-			r.wrong(verb.at, "verb", verb.value, "a handler for some methods is not supported yet: * is")
-		}
-	case strings.EqualFold(module, "iisnode") && r.foreign == nil:
-		r.foreign = &Error{r.file, h.at.line, h.at.column, "handlers", "iisnode", "this application was written for iisnode: give the site a command, or write an httpPlatform section"}
-	case strings.EqualFold(module, "FastCgiModule") && r.foreign == nil:
-		r.foreign = &Error{r.file, h.at.line, h.at.column, "handlers", "FastCgiModule", "this application was written for FastCGI: it needs a program that speaks HTTP"}
-	default:
-		r.note(h.at, "handler for %q by %s is not honoured yet", path.value, module)
-	}
-}
-
-func isOurs(module string) bool {
-	return slices.ContainsFunc([]string{"AspNetCoreModuleV2", "AspNetCoreModule", "httpPlatformHandler"}, func(own string) bool {
-		return strings.EqualFold(own, module)
-	})
-}
-
 // noText finds what a lost < leaves behind.
 func (r *reader) noText(e *element) {
 	if e.text != nil {
@@ -272,7 +221,7 @@ func (r *reader) model() {
 		return
 	}
 	hosting, named := r.section.attribute("hostingModel")
-	first := slices.ContainsFunc(r.handlers, func(a attribute) bool { return strings.EqualFold(a.value, "AspNetCoreModule") })
+	first := slices.ContainsFunc(r.config.Handlers, func(h Handler) bool { return strings.EqualFold(h.Module, "AspNetCoreModule") })
 	r.config.InProcess = strings.EqualFold(hosting.value, "inprocess") || !named && !first
 	at := r.section.at
 	if named {

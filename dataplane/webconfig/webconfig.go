@@ -34,6 +34,8 @@ type Config struct {
 	Settings map[string]string
 	// Env is environmentVariables in their order, values as written.
 	Env []site.Variable
+	// Handlers are those that send requests to the application, in their order; nil: nothing is said about it.
+	Handlers []Handler
 	// Notes is what operators should know of how the file is read.
 	Notes []Note
 }
@@ -116,7 +118,7 @@ func Parse(file string, content []byte) (*Config, error) {
 	if problem != nil {
 		return nil, Errors{*problem}
 	}
-	r := &reader{file: file, config: &Config{}, variableNames: map[string]bool{}}
+	r := &reader{file: file, config: &Config{}, variableNames: map[string]bool{}, handlerNames: map[string]int{}}
 	r.configuration(root)
 	if len(r.problems) > 0 {
 		r.sort()

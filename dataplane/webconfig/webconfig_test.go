@@ -47,7 +47,8 @@ func TestWhole(t *testing.T) {
 		StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), RequestTimeout: pointer(26*time.Hour + 3*time.Minute + 4*time.Second),
 		RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
 		Processes: pointer(uint32(1)), StdoutLogEnabled: true, StdoutLogFile: `.\logs\out`, Settings: map[string]string{"debuglevel": "file"},
-		Env: []site.Variable{{Name: "A", Value: "1 < 2"}, {Name: "Empty"}},
+		Env:      []site.Variable{{Name: "A", Value: "1 < 2"}, {Name: "Empty"}},
+		Handlers: []Handler{{Name: "aspNetCore", Path: "*", Module: "AspNetCoreModuleV2"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
