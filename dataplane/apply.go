@@ -2,11 +2,11 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
-	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
@@ -34,6 +34,9 @@ type runningApp struct {
 	drain, shutdown time.Duration
 	pinned          bool               // changes of web.config do not concern it
 	cancel          context.CancelFunc // of its watchers
+	spec            *app.Spec          // the newest it was given
+	// refused is what is wrong with the web.config that is there now; empty: nothing.
+	refused string
 }
 
 func (a *runningApp) ownDrain() time.Duration { return a.drain }
@@ -83,55 +86,70 @@ func (s *Server) applySite(d DesiredSite) (replaced []*runningSite) {
 		r = &runningSite{name: d.Site.Name, apps: map[string]*runningApp{}, observer: newObserver()}
 		s.sites[d.Site.Name] = r
 	}
-	specs, notes, err := s.resolve(d.Site, d.Revision, d.RecycleEpoch)
-	if err == nil {
-		err = s.reachable(d.Site)
-	}
-	var certificates []*certificates
-	if err == nil {
-		certificates, err = s.readCertificates(r, d.Site)
+	found, err := s.prepare(r, d.Site, d.Revision, d.RecycleEpoch)
+	if away := s.reachable(d.Site); away != nil {
+		found.others = true
+		err = errors.Join(err, away)
 	}
 	if err == nil {
-		r.rejected, r.notes = "", notes
-		s.secureWith(r, certificates)
-		return s.run(r, d.Site, d.Revision, specs)
+		r.rejected = ""
+		return s.run(r, d.Site, d.Revision, found)
 	}
 	r.rejected = err.Error()
 	s.log.Warn("site rejected", "site", d.Site.Name, "revision", d.Revision, "error", err)
 	if r.site == nil && d.LastGood != nil {
-		if specs, notes, err := s.resolve(d.LastGood, d.LastGoodRevision, d.RecycleEpoch); err == nil {
-			if certificates, err = s.readCertificates(r, d.LastGood); err != nil {
-				return nil
-			}
-			r.notes = notes
-			s.secureWith(r, certificates)
-			return s.run(r, d.LastGood, d.LastGoodRevision, specs)
+		if good, err := s.prepare(r, d.LastGood, d.LastGoodRevision, d.RecycleEpoch); err == nil {
+			return s.run(r, d.LastGood, d.LastGoodRevision, good)
 		}
+	}
+	if !found.others && (r.site == nil || r.revision == d.Revision) {
+		return s.run(r, d.Site, d.Revision, found) // a web.config that is wrong concerns its application only
 	}
 	return nil
 }
 
-// run makes the applications of a site those of specs. An application whose folder moved is a new one, because what
-// watches the folder belongs to it.
-func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, specs map[string]*app.Spec) []*runningSite {
+// prepare reads all that a site needs of this host.
+func (s *Server) prepare(r *runningSite, w *site.Site, revision, epoch int64) (*resolution, error) {
+	found, err := s.resolve(w, revision, epoch)
+	if found.others {
+		return found, err
+	}
+	certificates, problem := s.readCertificates(r, w)
+	found.certificates, found.others = certificates, problem != nil
+	return found, errors.Join(err, problem)
+}
+
+// run makes the applications of a site what was found. An application whose folder moved is a new one, because what
+// watches the folder belongs to it. One whose web.config cannot be used goes on as it is, or says so to its visitors.
+func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *resolution) []*runningSite {
+	r.notes = found.notes
+	s.secureWith(r, found.certificates)
 	gone := &runningSite{name: r.name, apps: map[string]*runningApp{}}
 	for path, a := range r.apps {
-		spec := specs[path]
-		if spec == nil || spec.Pool.Dir != a.root {
+		if found.rootOf(path) != a.root {
 			gone.apps[path] = a
 			delete(r.apps, path)
 		}
 	}
-	for path, spec := range specs {
+	for path, spec := range found.specs {
 		spec.Pool.Meter = r.observer.meter.Application(path)
 		a := r.apps[path]
 		if a == nil {
-			a = s.newApp(r.name, path, spec)
+			a = s.newApp(r.name, path, spec.Pool.Dir)
 			r.apps[path] = a
 		}
 		a.drain, a.shutdown, a.pinned = spec.Drain, spec.Pool.Shutdown, spec.Pinned
+		a.spec, a.refused = spec, ""
 		a.app.Update(spec)
 		s.adopt(r.name, path, a.app)
+	}
+	for path, refused := range found.refused {
+		a := r.apps[path]
+		if a == nil {
+			a = s.newApp(r.name, path, refused.root)
+			r.apps[path] = a
+		}
+		s.refused(r.name, a, refused.Refusal)
 	}
 	r.site, r.revision = wanted, revision
 	s.logAccess(r, wanted.AccessLog)
@@ -141,50 +159,22 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, specs ma
 	return []*runningSite{gone}
 }
 
-func (s *Server) newApp(name, path string, spec *app.Spec) *runningApp {
+// rootOf gives the folder of an application; empty: it is not there.
+func (f *resolution) rootOf(path string) string {
+	if spec := f.specs[path]; spec != nil {
+		return spec.Pool.Dir
+	}
+	return f.refused[path].root
+}
+
+func (s *Server) newApp(name, path, root string) *runningApp {
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &runningApp{path: path, root: spec.Pool.Dir, cancel: cancel}
+	a := &runningApp{path: path, root: root, cancel: cancel}
 	a.app = app.New(name, path, a.root, s.log.Named("app"), s.notify)
 	a.app.SetNotices(s.desired.Notices)
 	s.apps.Go(func() { a.app.Run(ctx) })
 	s.apps.Go(func() { watchConfig(ctx, a.root, func() { s.configChanged(name, path) }) })
 	return a
-}
-
-// configChanged reads web.config again: what is good is a graceful recycle (CFG-1, a touch counts), what is broken keeps
-// what runs and says where (D8). An application whose web.config said so does not take part (CFG-3), until the site is applied
-// or recycled by an operator.
-func (s *Server) configChanged(name, path string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.sites[name]
-	if r == nil || r.apps[path] == nil {
-		return
-	}
-	if r.apps[path].pinned {
-		s.log.Info("web.config changed, which disallowRotationOnConfigChange says to ignore", "site", name, "application", path)
-		return
-	}
-	for _, d := range s.desired.Sites {
-		if d.Site.Name != name {
-			continue
-		}
-		before := r.rejected
-		for _, old := range s.applySite(d) {
-			s.retire(old, (*runningApp).ownDrain)
-		}
-		if r.rejected == "" && before == "" {
-			if a := r.apps[path]; a != nil {
-				s.apps.Go(func() {
-					a.app.Record(journal.Event{ID: journal.EventRecycleConfig, Message: "recycled", Reason: "web.config was changed or touched"})
-				})
-				a.app.Recycle()
-			}
-		}
-	}
-	s.publish()
-	s.scheduleHealing()
-	s.notify()
 }
 
 // adopt gives an application the processes that an earlier worker started for it.

@@ -178,10 +178,10 @@ func (r *runningSite) certificateNotes(now time.Time) []string {
 			continue
 		}
 		if c.problem != "" {
-			add("WARNING: certificates not read, the old ones stay in force: %s", c.problem)
+			add(WarningPrefix+"certificates not read, the old ones stay in force: %s", c.problem)
 		}
 		for _, key := range c.files.Exposed {
-			add("WARNING: every user of the host can read the key %s", key)
+			add(WarningPrefix+"every user of the host can read the key %s", key)
 		}
 		names := strings.Join(r.site.Bindings[i].Hostnames, ", ")
 		if names == "" {
@@ -191,9 +191,9 @@ func (r *runningSite) certificateNotes(now time.Time) []string {
 			at := cert.NotAfter.UTC().Format("2006-01-02 15:04 MST")
 			switch left := cert.NotAfter.Sub(now); {
 			case left <= 0:
-				add("WARNING: the certificate of %s (%s) has expired at %s", names, cert.File, at)
+				add(WarningPrefix+"the certificate of %s (%s) has expired at %s", names, cert.File, at)
 			case left <= expiryWarning:
-				add("WARNING: the certificate of %s (%s) expires at %s, in %d days", names, cert.File, at, int(left/(24*time.Hour)))
+				add(WarningPrefix+"the certificate of %s (%s) expires at %s, in %d days", names, cert.File, at, int(left/(24*time.Hour)))
 			default:
 				add("the certificate of %s (%s) expires at %s", names, cert.File, at)
 			}

@@ -1,11 +1,13 @@
 package dataplane
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/ancora-fleet/ancora/dataplane/launch"
 	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
 
 // Who shows visitors what goes wrong is warned of, unless only this host's users are visitors.
@@ -16,8 +18,8 @@ func TestExposed(t *testing.T) {
 	for listener, want := range map[string]bool{"all": true, "six": true, "lan": true, "here": false, "six-here": false, "name": false, "unknown": false} {
 		w := &site.Site{Bindings: []site.Binding{{Listener: "here"}, {Listener: listener}}}
 		for _, exposes := range []string{"", "ASPNETCORE_ENVIRONMENT=Development"} {
-			got := strings.Join(s.exposed(w, &launch.Plan{Exposes: exposes}), "|")
-			if said := strings.HasPrefix(got, "warning: ") && strings.Contains(got, exposes) && strings.Contains(got, listener); said != (want && exposes != "") {
+			got := fmt.Sprint(s.exposed(w, &launch.Plan{Exposes: exposes}))
+			if said := strings.Contains(got, string(webconfig.Warning)) && strings.Contains(got, exposes) && strings.Contains(got, listener); said != (want && exposes != "") {
 				t.Errorf("%s, %q: %q", listener, exposes, got)
 			}
 		}

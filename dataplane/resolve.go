@@ -23,30 +23,71 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
 
-// configLimit is the size of a web.config that is still read, in bytes.
-const configLimit = 1 << 20
+// resolution is how the applications of a site are to run on this host.
+type resolution struct {
+	specs map[string]*app.Spec
+	// refused has those whose web.config cannot be used; the others may run without them.
+	refused map[string]refusal
+	notes   []string
+	// others says that there are problems of another kind: none of it may run.
+	others       bool
+	certificates []*certificates
+}
+
+// refusal is an application whose web.config cannot be used.
+type refusal struct {
+	root string
+	*app.Refusal
+}
 
 // resolve says how each application of a site is to run on this host; what stands in the way is all told at once.
-func (s *Server) resolve(w *site.Site, revision, epoch int64) (map[string]*app.Spec, []string, error) {
-	specs, notes := map[string]*app.Spec{}, []string(nil)
+func (s *Server) resolve(w *site.Site, revision, epoch int64) (*resolution, error) {
+	found := &resolution{specs: map[string]*app.Spec{}, refused: map[string]refusal{}}
 	var problems []error
 	for i := range w.Applications {
 		a := &w.Applications[i]
-		spec, said, err := s.resolveApplication(w, a)
+		spec, notes, err := s.resolveApplication(w, a)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("application %s: %w", a.Path, err))
+			if r := s.refuse(a, err); r != nil {
+				found.refused[a.Path] = *r
+			} else {
+				found.others = true
+			}
 			continue
 		}
 		spec.Pool.Revision, spec.Pool.Epoch = revision, epoch
-		specs[a.Path] = spec
-		for _, n := range said {
-			notes = append(notes, a.Path+": "+n)
+		found.specs[a.Path] = spec
+		for _, n := range notes {
+			found.notes = append(found.notes, note(a.Path, n))
 		}
 	}
-	return specs, notes, errors.Join(problems...)
+	return found, errors.Join(problems...)
 }
 
-func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spec, []string, error) {
+// note spells a note for a site's status.
+func note(path string, n webconfig.Note) string {
+	text := path + ": " + n.Text
+	if n.Kind == webconfig.Warning {
+		return WarningPrefix + text
+	}
+	return text
+}
+
+// refuse says what visitors of an application get whose web.config cannot be used; nil when it is not about that.
+func (s *Server) refuse(a *site.Application, err error) *refusal {
+	problems, ok := errors.AsType[webconfig.Errors](err)
+	if !ok {
+		return nil
+	}
+	root, err := s.allowedRoot(a.Root)
+	if err != nil {
+		return nil
+	}
+	return &refusal{root, &app.Refusal{Code: problems.Code(), Err: problems, Development: launch.Development(a.Env)}}
+}
+
+func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spec, []webconfig.Note, error) {
 	root, err := s.allowedRoot(a.Root)
 	if err != nil {
 		return nil, nil, err
@@ -62,7 +103,7 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 	if err != nil {
 		return nil, nil, err
 	}
-	config, err := readConfig(root)
+	config, err := s.readConfig(w, a, root)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -134,13 +175,13 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 }
 
 // exposed warns of an application that tells visitors what went wrong in it, where others than this host's users are visitors.
-func (s *Server) exposed(w *site.Site, plan *launch.Plan) []string {
+func (s *Server) exposed(w *site.Site, plan *launch.Plan) []webconfig.Note {
 	if plan.Exposes == "" {
 		return nil
 	}
 	for _, b := range w.Bindings {
 		if address := s.policy.Listeners[b.Listener]; address != "" && !loopback(address) {
-			return []string{fmt.Sprintf("warning: %s shows visitors of listener %s (%s) what goes wrong in the application: it is meant for developers", plan.Exposes, b.Listener, address)}
+			return []webconfig.Note{{Kind: webconfig.Warning, Text: fmt.Sprintf("%s shows visitors of listener %s (%s) what goes wrong in the application: it is meant for developers", plan.Exposes, b.Listener, address)}}
 		}
 	}
 	return nil
@@ -204,26 +245,4 @@ func unwrapPath(err error) error {
 		return p.Err
 	}
 	return err
-}
-
-func readConfig(root string) (*webconfig.Config, error) {
-	file, err := webconfig.Find(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > configLimit {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", file, info.Size(), configLimit)
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return webconfig.Parse(file, content)
 }

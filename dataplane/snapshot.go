@@ -20,6 +20,7 @@ func (s *Server) Snapshot() Snapshot {
 			shot.Sites = append(shot.Sites, status)
 			continue
 		}
+		status.Routed = r.site != nil && r.route == ""
 		status.Notes = slices.Concat(r.notes, r.certificateNotes(shot.Time))
 		var apps []app.Status
 		for _, path := range slices.Sorted(maps.Keys(r.apps)) {

@@ -36,9 +36,15 @@ type SiteStatus struct {
 	ServingRevision int64
 	// Offline is all that holds the site.
 	Offline []string
-	// Notes is what is accepted without effect.
+	// Routed says that requests for the site are answered here, if only by pages that say it does not run.
+	Routed bool
+	// Notes is what operators should know of how web.config is read, and of certificates; what likely is not as somebody meant
+	// it begins with WarningPrefix.
 	Notes []string
 }
+
+// WarningPrefix begins a note that is a warning.
+const WarningPrefix = "WARNING: "
 
 // NoticeState is where a notice stands.
 type NoticeState string

@@ -89,6 +89,9 @@ func (p *program) describeSite(ctx context.Context, name, host string) error {
 	return nil
 }
 
+// warningPrefix begins the notes of a host that are warnings.
+const warningPrefix = "WARNING: "
+
 // describePlaced is where a site stands on one host.
 func (p *program) describePlaced(h *controlv1.PlacedHost, digest []byte, instances []*typesv1.InstanceStatus) {
 	o, text := judge(h, digest)
@@ -100,6 +103,10 @@ func (p *program) describePlaced(h *controlv1.PlacedHost, digest []byte, instanc
 		p.say("  offline, held by %s", strings.Join(held, ", "))
 	}
 	for _, note := range h.GetStatus().GetNotes() {
+		if strings.HasPrefix(note, warningPrefix) {
+			p.say("  %s", note)
+			continue
+		}
 		p.say("  note: %s", note)
 	}
 	for _, i := range instances {

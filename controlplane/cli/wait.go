@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	controlv1 "github.com/ancora-fleet/ancora/proto/ancora/control/v1"
@@ -172,9 +173,20 @@ func (p *program) progress(hosts []*controlv1.PlacedHost, w waiting, said map[st
 		if o != outcomeOpen && said[h.GetHost()] != text {
 			said[h.GetHost()] = text
 			p.say("%s  %s", h.GetHost(), text)
+			p.warnings(h, said)
 		}
 	}
 	return t
+}
+
+// warnings prints what a host warns of and no other has warned of before.
+func (p *program) warnings(h *controlv1.PlacedHost, said map[string]string) {
+	for _, note := range h.GetStatus().GetNotes() {
+		if strings.HasPrefix(note, warningPrefix) && said[note] == "" {
+			said[note] = h.GetHost()
+			p.say("  %s", note)
+		}
+	}
 }
 
 func (p *program) timedOut(hosts []*controlv1.PlacedHost, w waiting, said map[string]string) tally {

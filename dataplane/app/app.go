@@ -49,6 +49,23 @@ type Spec struct {
 	Development bool
 }
 
+// same says that what runs as s serves as next too.
+func (s *Spec) same(next *Spec) bool {
+	return s.Pool.Fingerprint == next.Pool.Fingerprint && s.Pool.Epoch >= next.Pool.Epoch
+}
+
+// Refusal is why an application does not run as it is configured.
+type Refusal struct {
+	// Code is what visitors are answered with while nothing runs: 500.19, 500.0 or 502.5.
+	Code string
+	Err  error
+	// Development shows it to them.
+	Development bool
+}
+
+func (r *Refusal) Error() string { return r.Err.Error() }
+func (r *Refusal) Unwrap() error { return r.Err }
+
 // App is one application.
 type App struct {
 	site, path string
@@ -63,7 +80,7 @@ type App struct {
 	spec    *Spec
 	pool    *supervise.Pool // nil while offline, failed or closed
 	next    *swap           // a replacement that is not ready yet
-	reason  error           // why there is no spec
+	reason  *Refusal        // why there is no spec, or no newer one
 	swapErr error           // why the newest replacement did not come up
 	closed  bool
 	retired []*supervise.Pool
@@ -125,14 +142,12 @@ func (a *App) Adopt(p *process.Process) bool {
 	return pool != nil && pool.Adopt(p)
 }
 
-// Record writes an event into the event stream of the application's newest run, if there has been one.
-func (a *App) Record(e journal.Event) {
+// Record writes an event into the event stream of the application's newest run; false: there was never one.
+func (a *App) Record(e journal.Event) bool {
 	a.mu.Lock()
 	pool := a.pool
 	a.mu.Unlock()
-	if pool != nil {
-		pool.Record(e)
-	}
+	return pool != nil && pool.Record(e)
 }
 
 // Update says how the application is to run. What runs already is replaced only when the fingerprint or the epoch
@@ -145,13 +160,22 @@ func (a *App) Update(spec *Spec) {
 	}
 	old := a.spec
 	a.reason = nil
+	if a.next != nil && a.next.spec.same(spec) { // it is on its way
+		a.next.spec = spec
+		if old.same(spec) {
+			a.spec = spec
+			a.setDoor(a.runningDoor())
+		}
+		return
+	}
 	if a.pool == nil || old == nil {
 		a.spec = spec
 		a.dropPools(spec.Pool.Shutdown)
 		a.turnLocked()
 		return
 	}
-	if old.Pool.Fingerprint == spec.Pool.Fingerprint && old.Pool.Epoch >= spec.Pool.Epoch {
+	if old.same(spec) {
+		a.cancelSwap()
 		a.spec = spec
 		a.setDoor(a.runningDoor())
 		return
@@ -221,11 +245,14 @@ func (a *App) finish(ctx context.Context, s *swap) {
 }
 
 // Fail says why the application cannot run at all. What runs goes on.
-func (a *App) Fail(reason error) {
+func (a *App) Fail(reason *Refusal) {
 	a.mu.Lock()
 	defer a.after(a.mu.Unlock)
+	if a.closed {
+		return
+	}
 	a.reason = reason
-	if a.pool == nil && a.spec == nil {
+	if a.spec == nil {
 		a.turnLocked()
 	}
 }

@@ -143,11 +143,19 @@ func (d *away) Serve(_ *forward.Request, w forward.ResponseWriter) {
 	}
 }
 
-// failed is the door of an application that has nothing to run.
-type failed struct{ reason error }
+// failed is the door of an application that has nothing to run; without a reason it is not known yet what there is.
+type failed struct{ reason *Refusal }
 
 func (d *failed) Serve(_ *forward.Request, w forward.ResponseWriter) {
-	send(w, page.Unavailable("The application behind this address cannot run as it is configured."), 0)
+	if d.reason == nil {
+		send(w, page.Unavailable("The application behind this address cannot run as it is configured."), 0)
+		return
+	}
+	detail := ""
+	if d.reason.Development {
+		detail = d.reason.Error()
+	}
+	send(w, page.Misconfigured(d.reason.Code, detail), 0)
 }
 
 // stopped is the door of an application that is gone.
@@ -169,7 +177,7 @@ func send(w forward.ResponseWriter, p page.Page, retryAfter int) {
 	if d, ok := w.(detailer); ok && p.Substatus != 0 {
 		d.Substatus(p.Substatus)
 	}
-	fields := []forward.Field{field("Content-Type", page.ContentType), field("Cache-Control", "no-store")}
+	fields := []forward.Field{field("Content-Type", page.ContentType), field("Cache-Control", "no-store"), field(forward.ErrorField, p.Code)}
 	if retryAfter > 0 {
 		fields = append(fields, field("Retry-After", strconv.Itoa(retryAfter)))
 	}

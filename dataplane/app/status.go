@@ -8,8 +8,8 @@ type Status struct {
 	// Swapping says that a replacement is coming up; SwapError why the newest one did not.
 	Swapping  bool
 	SwapError error
-	// Reason says why it cannot run at all.
-	Reason error
+	// Reason says why it does not run as it is configured.
+	Reason *Refusal
 	// Failure says why its newest start failed.
 	Failure         error
 	Starting, Ready bool

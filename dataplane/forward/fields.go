@@ -267,6 +267,10 @@ func filterAnswer(a *h1.Response, token string) []Field {
 	return kept
 }
 
+// ErrorField carries the bare code of an answer that is ours and not the application's; one that an application sends does
+// not pass.
+const ErrorField = "X-Ancora-Error"
+
 func dropsAnswer(name []byte) bool {
 	if isOurs(name) {
 		return true
@@ -281,7 +285,7 @@ func dropsAnswer(name []byte) bool {
 	case 10:
 		return fold(name, "Connection") || fold(name, "Keep-Alive")
 	case 14:
-		return fold(name, "Content-Length")
+		return fold(name, "Content-Length") || fold(name, ErrorField)
 	case 16:
 		return fold(name, "Proxy-Connection")
 	case 17:

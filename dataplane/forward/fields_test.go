@@ -150,7 +150,7 @@ func TestToldByProxy(t *testing.T) {
 
 func TestAnswerFields(t *testing.T) {
 	const token = "0123456789abcdef"
-	head := crlf("HTTP/1.1 200 " + token + "\nServer: Kestrel\nDate: today\nTransfer-Encoding: chunked\nConnection: close, x-hop\nKeep-Alive: timeout=5\n" +
+	head := crlf("HTTP/1.1 200 " + token + "\nServer: Kestrel\nDate: today\nTransfer-Encoding: chunked\nConnection: close, x-hop\nx-ancora-error: 500\nKeep-Alive: timeout=5\n" +
 		"X-Hop: 1\nSet-Cookie: a\nSet-Cookie: b\nTrailer: x\nMS-ASPNETCORE-TOKEN: a\nms_aspnetcore_x: a\nX-" + token + ": a\nX-Echo: <" + token + ">\nX-Part: " + token[1:] + "\nProxy-Authenticate: Basic\n\n")
 	var a h1.Response
 	if err := a.Parse([]byte(head)); err != nil {

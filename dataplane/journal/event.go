@@ -21,6 +21,7 @@ const (
 	EventStartFailed        = 1020 // no attempt succeeded
 	EventRecycleConfig      = 1021 // recycled because its config changed
 	EventShutdown           = 1030 // ended as asked
+	EventConfigLoad         = 1034 // web.config cannot be used as it is
 	EventDebug              = 1036 // a line of the debug log
 )
 

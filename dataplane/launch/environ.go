@@ -41,7 +41,7 @@ func (p *Plan) merge(in Input) {
 		before := Plan{inherited: p.inherited, env: in.Application.Env}
 		host := preferred(in.Environ)
 		for _, v := range in.Config.Env {
-			if slices.ContainsFunc(p.env, func(own site.Variable) bool { return strings.EqualFold(own.Name, v.Name) }) {
+			if names(p.env, v.Name) {
 				continue
 			}
 			value := host[strings.ToUpper(v.Name)] // ENV-23
@@ -66,7 +66,26 @@ func (p *Plan) merge(in Input) {
 			}
 		}
 		if windowsPath(v.Value) {
-			p.note("warning: %s=\"%s\" is a Windows path and is passed as it is", v.Name, v.Value)
+			p.warn("%s=\"%s\" is a Windows path and is passed as it is", v.Name, v.Value)
+		}
+		return false
+	})
+}
+
+// names says that a variable of this name, in any case, is among them.
+func names(env []site.Variable, name string) bool {
+	return slices.ContainsFunc(env, func(v site.Variable) bool { return strings.EqualFold(v.Name, name) })
+}
+
+// Development says that an application's variables ask for errors with their reasons: Development as the environment, or
+// ASPNETCORE_DETAILEDERRORS.
+func Development(env []site.Variable) bool {
+	return slices.ContainsFunc(env, func(v site.Variable) bool {
+		switch strings.ToUpper(v.Name) {
+		case "ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT":
+			return strings.EqualFold(v.Value, "Development")
+		case "ASPNETCORE_DETAILEDERRORS":
+			return v.Value == "1" || strings.EqualFold(v.Value, "true")
 		}
 		return false
 	})
@@ -117,9 +136,7 @@ func (p *Plan) Environ(port uint16, socket, token string) []string {
 		forced["SOCKET"] = socket
 	}
 	var env []string
-	own := func(name string) bool {
-		return slices.ContainsFunc(p.env, func(v site.Variable) bool { return strings.EqualFold(v.Name, name) })
-	}
+	own := func(name string) bool { return names(p.env, name) }
 	taken := func(name string) bool {
 		for ours := range forced {
 			if strings.EqualFold(ours, name) {

@@ -24,7 +24,7 @@ func (f *finder) find(in Input) (program string, args []string, err error) {
 	switch {
 	case len(in.Application.Command) > 0:
 		return f.command(in.Application.Command)
-	case c == nil:
+	case c == nil || c.File == "" && c.Section == "":
 		return f.fromFolder("there is no web.config")
 	case c.Section == "":
 		return f.fromFolder("web.config has neither aspNetCore nor httpPlatform")

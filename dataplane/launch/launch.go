@@ -69,7 +69,7 @@ type Plan struct {
 	// Exposes is the setting, if there is one, by which the application shows visitors what went wrong in it.
 	Exposes string
 	// Notes says what was read differently from how it is written, or has no effect.
-	Notes []string
+	Notes []webconfig.Note
 
 	root, path, dotnetRoot string
 	inherited              []string
@@ -88,14 +88,19 @@ func Resolve(in Input) (*Plan, error) {
 	f := finder{root: in.Root, lookup: p.lookup, path: p.variable("PATH"), dotnet: dotnetAt(in.Dotnet, in.Environ), note: p.note}
 	program, args, err := f.find(in)
 	if err != nil {
-		return nil, err
+		return nil, in.placed(err)
 	}
 	p.Program, p.Args, p.dotnetRoot = program, args, f.dotnetRoot()
 	return p, nil
 }
 
 func (p *Plan) note(format string, args ...any) {
-	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
+	p.Notes = append(p.Notes, webconfig.Note{Text: fmt.Sprintf(format, args...)})
+}
+
+// warn is for what likely is not as somebody meant it.
+func (p *Plan) warn(format string, args ...any) {
+	p.Notes = append(p.Notes, webconfig.Note{Kind: webconfig.Warning, Text: fmt.Sprintf(format, args...)})
 }
 
 // settings takes each limit from the site, else from web.config, else from the defaults.
@@ -104,9 +109,7 @@ func (p *Plan) settings(in Input) error {
 	if c == nil {
 		c = &webconfig.Config{}
 	}
-	for _, n := range c.Notes {
-		p.note("%s", n.Text)
-	}
+	p.Notes = append(p.Notes, c.Notes...)
 	p.Startup = first(limits.StartupTimeLimit, a.StartupTimeLimit, c.StartupTimeLimit)
 	p.Shutdown = first(limits.ShutdownTimeLimit, a.ShutdownTimeLimit, c.ShutdownTimeLimit)
 	p.Pinned = isOn(c.Settings["disallowrotationonconfigchange"])
@@ -139,7 +142,7 @@ func (p *Plan) settings(in Input) error {
 	if value := p.variable("ASPNETCORE_DETAILEDERRORS"); value == "1" || strings.EqualFold(value, "true") {
 		p.Exposes = "ASPNETCORE_DETAILEDERRORS=" + value
 	}
-	if err := p.fixed(); err != nil {
+	if err := p.fixed(in); err != nil {
 		return err
 	}
 	if a.Overlap != nil && *a.Overlap && p.Port != 0 {
@@ -149,11 +152,20 @@ func (p *Plan) settings(in Input) error {
 	return nil
 }
 
+// placed says where in web.config the program is named that cannot be started, if it is named there.
+func (in Input) placed(err error) error {
+	c := in.Config
+	if c == nil || c.File == "" || len(in.Application.Command) > 0 {
+		return err
+	}
+	return c.Unusable("processPath", err.Error())
+}
+
 // isOn reads a handlerSetting that is a switch.
 func isOn(value string) bool { return strings.EqualFold(value, "true") || value == "1" }
 
 // fixed takes port and token where the application's settings name them (ENV-1, ENV-3).
-func (p *Plan) fixed() error {
+func (p *Plan) fixed(in Input) error {
 	name := "ASPNETCORE_PORT"
 	if p.Profile == site.ProfileGeneric {
 		name = "PORT"
@@ -166,7 +178,11 @@ func (p *Plan) fixed() error {
 	}
 	port, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
 	if err != nil || port < 1025 || port > 48000 {
-		return fmt.Errorf("%s=%q is no port for an application: 1025 to 48000, or leave it out and one is drawn", name, text)
+		err = fmt.Errorf("%s=%q is no port for an application: 1025 to 48000, or leave it out and one is drawn", name, text)
+		if c := in.Config; c != nil && c.File != "" && !names(in.Application.Env, name) {
+			return c.Unusable(strings.ToLower(name)+"=", err.Error())
+		}
+		return err
 	}
 	p.Port = uint16(port)
 	return nil

@@ -167,8 +167,8 @@ func TestVariables(t *testing.T) {
 		}
 		seen[name] = true
 	}
-	if seen["ASPNETCORE_CONTENTROOT"] || !slices.ContainsFunc(plan.Notes, func(n string) bool { return strings.Contains(n, "http://+:80") }) {
-		t.Errorf("notes %q, env %q", plan.Notes, env)
+	if seen["ASPNETCORE_CONTENTROOT"] || !slices.ContainsFunc(plan.Notes, func(n webconfig.Note) bool { return strings.Contains(n.Text, "http://+:80") }) {
+		t.Errorf("notes %v, env %q", plan.Notes, env)
 	}
 }
 

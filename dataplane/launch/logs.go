@@ -77,14 +77,14 @@ func (p *Plan) debug(in Input) {
 		d.File = d.Place.Path != ""
 	}
 	p.Debug = d
-	p.note("warning: the debug log is on (%v): it is meant for a while, and shows to whoever can read it what happens in the application", d.Level)
+	p.warn("the debug log is on (%v): it is meant for a while, and shows to whoever can read it what happens in the application", d.Level)
 }
 
 // debugFile reads the path of a debug log, to which no name is added.
 func (p *Plan) debugFile(in Input, name, written string) File {
 	f := p.file(in, name, written, debugDefault)
 	if strings.HasSuffix(f.Path, "/") {
-		p.note("warning: %s=\"%s\" names a folder, not a file: no file is written", name, written)
+		p.warn("%s=\"%s\" names a folder, not a file: no file is written", name, written)
 		return File{}
 	}
 	return f
@@ -95,7 +95,7 @@ func (p *Plan) levels(name, text string) (d Debug) {
 	var unknown []string
 	d.Level, d.Sinks, unknown = debuglog.Parse(text)
 	for _, word := range unknown {
-		p.note("warning: %s=\"%s\": %s is no level (ERROR, WARNING, INFO, TRACE) and no sink (FILE, EVENTLOG, CONSOLE)", name, text, word)
+		p.warn("%s=\"%s\": %s is no level (ERROR, WARNING, INFO, TRACE) and no sink (FILE, EVENTLOG, CONSOLE)", name, text, word)
 	}
 	return d
 }
@@ -110,7 +110,7 @@ func (p *Plan) file(in Input, name, written, otherwise string) File {
 	switch {
 	case err != nil:
 		trouble := fmt.Sprintf("%s=\"%s\" %v: no file is written", name, written, err)
-		p.note("warning: %s", trouble)
+		p.warn("%s", trouble)
 		if name == "stdoutLogFile" {
 			p.StdoutTrouble = trouble
 		}

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,7 +142,9 @@ func TestDebug(t *testing.T) {
 		if d.Level != c.want || d.Sinks != c.sinks || d.Place.Path != c.place || d.First.Path != c.first {
 			t.Errorf("%+v: %+v", c, d)
 		}
-		warned := strings.Contains(strings.Join(plan.Notes, "\n"), "warning: the debug log is on")
+		warned := slices.ContainsFunc(plan.Notes, func(n webconfig.Note) bool {
+			return n.Kind == webconfig.Warning && strings.HasPrefix(n.Text, "the debug log is on")
+		})
 		if warned != (c.want != debuglog.Off) {
 			t.Errorf("%+v: notes %v", c, plan.Notes)
 		}

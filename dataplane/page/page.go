@@ -11,6 +11,8 @@ import (
 // Page is one answer.
 type Page struct {
 	Status int
+	// Code is the status, with the substatus where there is one, as ANCM and IIS number it.
+	Code string
 	// Substatus is what stands behind the point of the code; 0: nothing.
 	Substatus int
 	Body      []byte
@@ -34,6 +36,12 @@ func Unmapped() Page {
 func StartFailure(code, detail string) Page {
 	status, _ := strconv.Atoi(code[:3])
 	return build(status, code, "The application did not start", "The application behind this address could not be started. Its operator sees why in the log of events.", detail)
+}
+
+// Misconfigured: what the application's folder says cannot be used; code is 500.19, 500.0 or 502.5. detail is as in StartFailure.
+func Misconfigured(code, detail string) Page {
+	status, _ := strconv.Atoi(code[:3])
+	return build(status, code, "The application cannot run as it is configured", "Its operator sees why in the log of events and in the status of the site.", detail)
 }
 
 // BadGateway: the application gave no proper answer.
@@ -86,7 +94,7 @@ func build(status int, code, title, text, detail string) Page {
 		b.WriteString("<pre>" + html.EscapeString(detail) + "</pre>")
 	}
 	b.WriteString("</body></html>\n")
-	page := Page{Status: status, Body: []byte(b.String())}
+	page := Page{Status: status, Code: code, Body: []byte(b.String())}
 	if _, sub, ok := strings.Cut(code, "."); ok {
 		page.Substatus, _ = strconv.Atoi(sub) // codes are ours
 	}

@@ -365,11 +365,13 @@ func (p *Pool) nextPause() time.Duration {
 }
 
 // Record writes an event that is about no instance into the event stream of the newest run there is, whichever pool's it was or
-// is. Without any there is no stream, and it is not kept.
-func (p *Pool) Record(e journal.Event) {
-	if newest := p.config.Journal.NewestRun(p.config.Site, p.config.Application); newest != 0 {
+// is. Without any there is no stream, and it gives false.
+func (p *Pool) Record(e journal.Event) bool {
+	newest := p.config.Journal.NewestRun(p.config.Site, p.config.Application)
+	if newest != 0 {
 		p.record(newest, e)
 	}
+	return newest != 0
 }
 
 func (p *Pool) record(run uint64, e journal.Event) {

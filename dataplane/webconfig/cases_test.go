@@ -14,9 +14,9 @@ import (
 
 // fileCase is what cases.yaml says of a file, as far as the file alone decides it; the rest is launch's.
 type fileCase struct {
-	File, As string
-	Expect   struct {
-		Outcome, Model            string
+	File, As, Parent string
+	Expect           struct {
+		Outcome, Model, Status    string
 		Attributes                map[string]int
 		Honoured, Ignored, Either []string
 		Log                       *struct{ Enabled bool }
@@ -32,7 +32,7 @@ type wantedError struct {
 // refused is what a later version runs; until then it is refused by name.
 func refused() map[string][]string {
 	return map[string][]string{
-		"042-python-environment.config": {"more than one process is not supported yet"},
+		"042-python-environment.config": {"15:19: processesPerApplication=\"2\": more than one process is not supported yet"},
 	}
 }
 
@@ -72,7 +72,17 @@ func (c *fileCase) check(t *testing.T) {
 	if found, err := Find(dir); err != nil || filepath.Base(found) != c.As {
 		t.Fatalf("found %q, %v", found, err)
 	}
-	config, err := Parse(c.As, content)
+	var above *Config
+	if c.Parent != "" {
+		parent, err := os.ReadFile(filepath.Join("testdata", c.Parent))
+		if err == nil {
+			above, err = Bequest(nil, c.Parent, parent)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, err := ParseBelow(above, c.As, content)
 	if all, ok := refused()[c.File]; ok {
 		for _, later := range all {
 			if err == nil || !strings.Contains(err.Error(), later) {
@@ -95,6 +105,9 @@ func (c *fileCase) wrong(t *testing.T, err error) {
 	all, ok := errors.AsType[Errors](err)
 	if !ok {
 		t.Fatalf("%v", err)
+	}
+	if code := all.Code(); code != c.Expect.Status {
+		t.Errorf("status %s, want %s", code, c.Expect.Status)
 	}
 	for _, want := range c.Expect.Errors {
 		if !slices.ContainsFunc(all, want.is) {
@@ -122,12 +135,8 @@ func (c *fileCase) compare(t *testing.T, config *Config) {
 	}
 	for name, got := range map[string]*time.Duration{"startupTimeLimit": config.StartupTimeLimit, "requestTimeout": config.RequestTimeout} {
 		want, set := c.Expect.Attributes[name]
-		// A parent's attributes arrive with inheritance, which one file does not show.
-		if set && got != nil && *got != time.Duration(want)*time.Second {
-			t.Errorf("%s is %v, want %d s", name, *got, want)
-		}
-		if set && got == nil && c.File != "035-sub-application.config" {
-			t.Errorf("%s is not set, want %d s", name, want)
+		if set != (got != nil) || set && *got != time.Duration(want)*time.Second {
+			t.Errorf("%s is %v (set: %v), want %d s", name, got, got != nil, want)
 		}
 	}
 	for _, section := range slices.Concat(c.Expect.Honoured, c.Expect.Ignored, c.Expect.Either) {

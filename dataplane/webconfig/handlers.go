@@ -114,9 +114,9 @@ func (r *reader) removeHandler(name string) {
 func (r *reader) foreignHandler(h *element, path, module string) {
 	switch {
 	case strings.EqualFold(module, "iisnode") && r.foreign == nil:
-		r.foreign = &Error{r.file, h.at.line, h.at.column, "handlers", "iisnode", "this application was written for iisnode: give the site a command, or write an httpPlatform section"}
+		r.foreignTo(h.at, "handlers", module, "this application was written for iisnode: give the site a command, or write an httpPlatform section")
 	case strings.EqualFold(module, "FastCgiModule") && r.foreign == nil:
-		r.foreign = &Error{r.file, h.at.line, h.at.column, "handlers", "FastCgiModule", "this application was written for FastCGI: it needs a program that speaks HTTP"}
+		r.foreignTo(h.at, "handlers", module, "this application was written for FastCGI: it needs a program that speaks HTTP")
 	default:
 		kind, _ := h.attribute("type")
 		r.note(h.at, "handler for %q by %s is not honoured: such requests are the application's, if a handler sends them there, and IIS would have answered them itself", path, strings.TrimSpace(module+" "+kind.value))

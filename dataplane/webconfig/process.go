@@ -13,10 +13,10 @@ import (
 
 // process reads aspNetCore or httpPlatform.
 func (r *reader) process(e *element) {
-	r.config.Section = e.name
 	known := r.attributesOf(e.name)
 	for _, a := range e.attributes {
 		if read := known[a.name]; read != nil {
+			r.stands(a.name, a.at)
 			read(a)
 			continue
 		}
@@ -28,9 +28,9 @@ func (r *reader) process(e *element) {
 		}
 		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, hint)
 	}
-	if path, ok := e.attribute("processPath"); !ok || strings.TrimSpace(path.value) == "" {
+	if strings.TrimSpace(r.config.ProcessPath) == "" && !r.bequest {
 		if !slices.ContainsFunc(e.attributes, func(a attribute) bool { return strings.EqualFold(a.name, "processPath") && a.value != "" }) {
-			r.wrong(e.at, "processPath", "", "is missing: the program to start")
+			r.unusable(e.at, "processPath", "", "is missing: the program to start")
 		}
 	}
 	for _, child := range e.children {
@@ -71,8 +71,10 @@ func (r *reader) attributesOf(section string) map[string]read {
 	all["shutdownTimeLimit"] = r.seconds(&c.ShutdownTimeLimit, limits.ShutdownTimeLimit)
 	all["disableStartUpErrorPage"] = r.boolean(func(_ attribute, on bool) { c.DisableStartUpErrorPage = &on })
 	all["hostingModel"] = func(a attribute) {
-		if !strings.EqualFold(a.value, "inprocess") && !strings.EqualFold(a.value, "outofprocess") {
-			r.wrong(a.at, a.name, a.value, "is not known: inprocess or outofprocess")
+		switch c.HostingModel = strings.ToLower(a.value); c.HostingModel {
+		case "", "inprocess", "outofprocess":
+		default:
+			r.unusable(a.at, a.name, a.value, "is not known: inprocess or outofprocess")
 		}
 	}
 	return all
@@ -235,7 +237,8 @@ func (r *reader) variable(e *element) {
 		r.wrong(value.at, "value", "", "holds a NUL character")
 		return
 	}
-	r.config.Env = append(r.config.Env, site.Variable{Name: name.value, Value: value.value})
+	r.stands(folded+"=", e.at)
+	r.config.setVariable(site.Variable{Name: name.value, Value: value.value})
 }
 
 func (r *reader) settings(e *element) {

@@ -19,6 +19,9 @@ type reader struct {
 	mapped       bool
 	// variableNames are those of the variables that stand, in lower case.
 	variableNames map[string]bool
+	// inherited is the section that the applications above have; bequest reads for those below.
+	inherited string
+	bequest   bool
 	// foreign is what shows that the file was written for something else.
 	foreign *Error
 	// describing is where attributes are described instead of read; nil while a file is read.
@@ -26,7 +29,20 @@ type reader struct {
 }
 
 func (r *reader) wrong(at place, field, value, format string, args ...any) {
-	r.problems = append(r.problems, Error{r.file, at.line, at.column, field, value, fmt.Sprintf(format, args...)})
+	r.problems = append(r.problems, Error{File: r.file, Line: at.line, Column: at.column, Field: field, Value: value, Message: fmt.Sprintf(format, args...)})
+}
+
+// unusable is what the module, not IIS's reader, finds wrong.
+func (r *reader) unusable(at place, field, value, format string, args ...any) {
+	r.wrong(at, field, value, format, args...)
+	r.problems[len(r.problems)-1].Code = unusable
+}
+
+// foreignTo remembers that the file was written for something else.
+func (r *reader) foreignTo(at place, field, value, format string, args ...any) {
+	if r.foreign == nil {
+		r.foreign = &Error{File: r.file, Line: at.line, Column: at.column, Field: field, Value: value, Message: fmt.Sprintf(format, args...), Code: unusable}
+	}
 }
 
 // note says that something has no effect.
@@ -66,13 +82,10 @@ func (r *reader) configuration(root *element) {
 			r.ignored(e, e.name)
 		}
 	}
-	if r.section == nil && r.foreign != nil {
+	if r.section == nil && r.foreign != nil && !r.bequest {
 		r.problems = append(r.problems, *r.foreign)
 	}
-	if r.section != nil {
-		r.model()
-	}
-	r.mapping(root.at)
+	r.settle(root.at)
 }
 
 func (r *reader) ignored(e *element, path string) { r.note(e.at, "%s is not honoured yet", path) }
@@ -80,14 +93,17 @@ func (r *reader) ignored(e *element, path string) { r.note(e.at, "%s is not hono
 // framework recognises an application for the .NET Framework, which does not run on Linux.
 func (r *reader) framework(e *element) {
 	for _, child := range e.children {
-		if a, ok := child.attribute("targetFramework"); ok && r.foreign == nil {
-			r.foreign = &Error{r.file, child.at.line, child.at.column, child.name, "", "this is an application for the .NET Framework " + a.value + ", which runs on Windows only"}
+		if a, ok := child.attribute("targetFramework"); ok {
+			r.foreignTo(child.at, child.name, "", "this is an application for the .NET Framework %s, which runs on Windows only", a.value)
 		}
 	}
 }
 
 // location holds sections for a path; that of the application itself is ".".
 func (r *reader) location(e *element) {
+	if r.bequest && r.stays(e) {
+		return
+	}
 	path := ""
 	for _, a := range e.attributes {
 		switch a.name {
@@ -110,7 +126,7 @@ func (r *reader) location(e *element) {
 		}
 		for _, section := range child.children {
 			if section.name == "aspNetCore" || section.name == "httpPlatform" {
-				r.wrong(e.at, section.name, "", "stands in location path=%q: it is read from the application's own section only, not from a path in it", path)
+				r.unusable(e.at, section.name, "", "stands in location path=%q: it is read from the application's own section only, not from a path in it", path)
 				return
 			}
 		}
@@ -127,7 +143,7 @@ func (r *reader) webServer(e *element, handlers *place) {
 				r.wrong(s.at, "<"+s.name+">", "", "stands twice: line %d has %s already", r.section.at.line, r.section.name)
 				continue
 			}
-			r.section = s
+			r.begin(s)
 			r.process(s)
 		case "handlers":
 			if handlers.line > 0 {
@@ -137,9 +153,7 @@ func (r *reader) webServer(e *element, handlers *place) {
 			*handlers = s.at
 			r.readHandlers(s)
 		case "iisnode":
-			if r.foreign == nil {
-				r.foreign = &Error{r.file, s.at.line, s.at.column, s.name, "", "this application was written for iisnode: give the site a command, or write an httpPlatform section"}
-			}
+			r.foreignTo(s.at, s.name, "", "this application was written for iisnode: give the site a command, or write an httpPlatform section")
 			r.ignored(s, s.name)
 		case "security", "httpProtocol":
 			r.group(s, s.name)
@@ -221,8 +235,9 @@ func (r *reader) model() {
 		return
 	}
 	hosting, named := r.section.attribute("hostingModel")
+	model := r.config.HostingModel
 	first := slices.ContainsFunc(r.config.Handlers, func(h Handler) bool { return strings.EqualFold(h.Module, "AspNetCoreModule") })
-	r.config.InProcess = strings.EqualFold(hosting.value, "inprocess") || !named && !first
+	r.config.InProcess = model == "inprocess" || model == "" && !first
 	at := r.section.at
 	if named {
 		at = hosting.at

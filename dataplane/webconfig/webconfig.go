@@ -3,6 +3,7 @@
 package webconfig
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,8 +14,10 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
-// Config is what a file says. What is nil or empty stands not in it.
+// Config is what a file says, and what it has from those of applications above. What is nil or empty stands in none.
 type Config struct {
+	// File is the path as it was given; empty: the application has none, and this is inherited.
+	File string
 	// Section is aspNetCore or httpPlatform; empty when the file has neither.
 	Section string
 	// ProcessPath and Arguments are as written: not expanded, in the spelling of Windows.
@@ -23,8 +26,9 @@ type Config struct {
 	StartupTimeLimit, ShutdownTimeLimit, RequestTimeout *time.Duration
 	RapidFailsPerMinute                                 *uint32
 	DisableStartUpErrorPage                             *bool
-	// InProcess is hostingModel, which is in-process when it is absent (D10).
-	InProcess bool
+	// HostingModel is in lower case; InProcess what it comes to, in-process when it is absent (D10).
+	HostingModel string
+	InProcess    bool
 	// Processes is processesPerApplication, StartupRetryCount of httpPlatform alone.
 	Processes, StartupRetryCount *uint32
 	// StdoutLogEnabled and StdoutLogFile are as written; an empty file is the section's default.
@@ -36,6 +40,8 @@ type Config struct {
 	Env []site.Variable
 	// Handlers are those that send requests to the application, in their order; nil: nothing is said about it.
 	Handlers []Handler
+	// Places has where the attributes of the section stand by their names, and variables by `name=` in lower case.
+	Places map[string]Place
 	// Notes is what operators should know of how the file is read.
 	Notes []Note
 }
@@ -66,6 +72,8 @@ type Error struct {
 	// Field names an attribute or element, Value what it holds; either may be empty.
 	Field, Value string
 	Message      string
+	// Code is what visitors are answered with while nothing runs; empty is 500.19, which IIS's own reader gives (SCH-1).
+	Code string
 }
 
 func (e Error) Error() string {
@@ -93,6 +101,37 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Code is what visitors are answered with while nothing runs: what IIS's reader finds comes before what the module does.
+func (e Errors) Code() string {
+	code := ""
+	for _, one := range e {
+		if one.Code == "" {
+			return "500.19"
+		}
+		code = cmp.Or(code, one.Code)
+	}
+	return code
+}
+
+// Unusable is what somebody says who cannot use what is well written; what names it as Places does. In-process that is
+// 500.0, as for what the module itself finds wrong, else a failed start.
+func (c *Config) Unusable(what, message string) error {
+	at, code := c.Places[what], "502.5"
+	if c.InProcess || c.Section == "" {
+		code = unusable
+	}
+	return Errors{{File: cmp.Or(at.File, c.File), Line: at.Line, Column: at.Column, Message: message, Code: code}}
+}
+
+// unusable is the code of a section that is read well and cannot be used (SCH-2).
+const unusable = "500.0"
+
+// Place is where something stands.
+type Place struct {
+	File         string
+	Line, Column int
+}
+
 // Find gives the web.config of a folder in whatever case it is spelled; the exact spelling wins. The error is
 // fs.ErrNotExist when there is none.
 func Find(folder string) (string, error) {
@@ -113,12 +152,13 @@ func Find(folder string) (string, error) {
 }
 
 // Parse reads a file. Its error is an Errors with everything that is wrong; nothing is returned beside it.
-func Parse(file string, content []byte) (*Config, error) {
-	root, problem := readTree(file, content)
+func Parse(file string, content []byte) (*Config, error) { return parse(newReader(nil, file), content) }
+
+func parse(r *reader, content []byte) (*Config, error) {
+	root, problem := readTree(r.file, content)
 	if problem != nil {
 		return nil, Errors{*problem}
 	}
-	r := &reader{file: file, config: &Config{}, variableNames: map[string]bool{}, handlerNames: map[string]int{}}
 	r.configuration(root)
 	if len(r.problems) > 0 {
 		r.sort()

@@ -41,9 +41,12 @@ func TestWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	notes := got.Notes
-	got.Notes = nil
+	if at := got.Places["empty="]; at.Line != 8 || got.Places["hostingModel"].Line != 7 {
+		t.Errorf("places %v", got.Places)
+	}
+	got.Notes, got.Places = nil, nil
 	want := &Config{
-		Section: "aspNetCore", ProcessPath: "dotnet", Arguments: `.\A.dll`,
+		File: "web.config", Section: "aspNetCore", ProcessPath: "dotnet", Arguments: `.\A.dll`, HostingModel: "outofprocess",
 		StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), RequestTimeout: pointer(26*time.Hour + 3*time.Minute + 4*time.Second),
 		RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
 		Processes: pointer(uint32(1)), StdoutLogEnabled: true, StdoutLogFile: `.\logs\out`, Settings: map[string]string{"debuglevel": "file"},

@@ -2,7 +2,12 @@ package scenario
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ancora-fleet/ancora/tests/lab"
@@ -47,5 +52,188 @@ func TestHandlerPaths(t *testing.T) {
 			return fmt.Sprintf("%d %s", a.Status, a.Body)
 		}
 		return ""
+	})
+}
+
+// variables is an aspNetCore section that sets some, NAME=VALUE.
+func variables(pairs ...string) string {
+	text := `<aspNetCore processPath="unused"><environmentVariables>`
+	for _, p := range pairs {
+		name, value, _ := strings.Cut(p, "=")
+		text += fmt.Sprintf("<environmentVariable name=%q value=%q/>", name, value)
+	}
+	return text + `</environmentVariables></aspNetCore>`
+}
+
+// has waits until an application's environment has a line, or has it not any more.
+func (s *served) has(t *testing.T, path, line string, want bool) {
+	t.Helper()
+	lab.Eventually(t, func() string {
+		if body := lab.Get(t, s.address, path+"env").Body; strings.Contains("\n"+body, "\n"+line+"\n") != want {
+			return fmt.Sprintf("%s: %q is there: %v, in\n%s", path, line, !want, body)
+		}
+		return ""
+	})
+}
+
+// twoApplications serves childapp at / and at /stock, each with a folder and a web.config of its own.
+func twoApplications(t *testing.T, top, stock string) *served {
+	t.Helper()
+	dir := lab.Dir(t)
+	text := siteText("shop", lab.Folder(t, dir, "top", map[string]string{"web.config": top}), "", lab.Bin(t, "childapp"))
+	text += fmt.Sprintf("  - path: /stock\n    root: %s\n    command: [%q]\n", lab.Folder(t, dir, "stock", map[string]string{"web.config": stock}), lab.Bin(t, "childapp"))
+	return serve(t, dir, lab.Write(t, dir, "site.yaml", text))
+}
+
+// L10, N20, F05: an application has what the one above it leaves to it, and is recycled when the file above changes.
+func TestSubApplications(t *testing.T) {
+	s := twoApplications(t, configText(true, variables("Above=1", "Both=top")), configText(false, variables("BOTH=own")))
+	if a, b := pid(t, s.address), strings.TrimSpace(lab.Get(t, s.address, "/Stock/pid").Body); a == b {
+		t.Errorf("one process %s for both", a)
+	}
+	s.has(t, "/stock/", "Above=1", true)
+	s.has(t, "/stock/", "BOTH=own", true)
+	s.has(t, "/stock/", "Both=top", false)
+	s.has(t, "/stock/", "ASPNETCORE_APPL_PATH=/stock", true)
+	s.has(t, "/", "Both=top", true)
+
+	// A change above is a change below, also a touch; one below is none above.
+	top, stock := pid(t, s.address), lab.Get(t, s.address, "/stock/pid").Body
+	lab.Write(t, s.dir, "stock/web.config", configText(false, variables("BOTH=own"))+"\n")
+	lab.Eventually(t, func() string {
+		if lab.Get(t, s.address, "/stock/pid").Body == stock {
+			return "the application below is not recycled"
+		}
+		return ""
+	})
+	if now := pid(t, s.address); now != top {
+		t.Errorf("process %s answers above, was %s", now, top)
+	}
+	stock = lab.Get(t, s.address, "/stock/pid").Body
+	lab.Write(t, s.dir, "top/web.config", configText(true, variables("Above=1", "Both=top"))+"\n")
+	lab.Eventually(t, func() string {
+		if lab.Get(t, s.address, "/stock/pid").Body == stock || pid(t, s.address) == top {
+			return "not both are recycled"
+		}
+		return ""
+	})
+
+	lab.Write(t, s.dir, "top/web.config", configText(true, variables("Above=2")))
+	s.has(t, "/stock/", "Above=2", true)
+	lab.Write(t, s.dir, "top/web.config", configText(false, variables("Above=3")))
+	s.has(t, "/", "Above=3", true)
+	s.has(t, "/stock/", "Above=2", false)
+	s.has(t, "/stock/", "Above=3", false)
+}
+
+// F05, D8: a file that is broken above leaves both as they are; mended it counts for both.
+func TestSubApplicationsBroken(t *testing.T) {
+	s := twoApplications(t, configText(true, variables("Above=1")), configText(false, variables("Own=1")))
+	s.has(t, "/stock/", "Above=1", true)
+	top, stock := pid(t, s.address), lab.Get(t, s.address, "/stock/pid").Body
+	lab.Write(t, s.dir, "top/web.config", "<configuration>")
+	lab.Eventually(t, func() string {
+		if log := s.Log(); !strings.Contains(log, "application /: ") || !strings.Contains(log, "application /stock: ") || !strings.Contains(log, "top/web.config:1:") {
+			return log
+		}
+		return ""
+	})
+	if now := lab.Get(t, s.address, "/stock/pid").Body; now != stock || pid(t, s.address) != top {
+		t.Error("a broken file touched what runs")
+	}
+	lab.Write(t, s.dir, "top/web.config", configText(true, variables("Above=2")))
+	s.has(t, "/stock/", "Above=2", true)
+	s.has(t, "/", "Above=2", true)
+}
+
+// At the first start a file that cannot be used is 500.19, or 500.0 for what the module finds wrong; the other applications of
+// the site run; the mended file is enough. The reason is in the event, and in the page only in Development.
+func TestBrokenAtStart(t *testing.T) {
+	for name, c := range map[string]struct{ config, code, says string }{
+		"A34 L07 an attribute that does not exist": {configText(false, `<aspNetCore ProcessPath="a"/>`), "500.19", "ProcessPath"},
+		"A34 no processPath":                       {configText(false, `<aspNetCore/>`), "500.0", "processPath: is missing"},
+		"A34 an unknown model":                     {configText(false, `<aspNetCore processPath="a" hostingModel="both"/>`), "500.0", "inprocess or outofprocess"},
+		"500.19 comes before 500.0":                {configText(false, `<aspNetCore hostingModel="both" x="y"/>`), "500.19", "is no attribute"},
+		"L17 no program, in-process":               {configText(false, `<aspNetCore processPath="nowhere"/>`), "500.0", "is not found"},
+		"L17 no program":                           {configText(false, `<aspNetCore processPath="nowhere" hostingModel="outofprocess"/>`), "502.5", "is not found"},
+		"no XML":                                   {"<configuration", "500.19", "is not XML"},
+		"a document type":                          {"<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\">]><configuration/>", "500.19", "document type"},
+		"10 MB":                                    {"<configuration>" + strings.Repeat(" ", 10<<20) + "</configuration>", "500.19", "at most 1048576"},
+		"200 levels":                               {"<configuration>" + strings.Repeat("<a>", 300) + strings.Repeat("</a>", 300) + "</configuration>", "500.19", "nested more than"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := lab.Dir(t)
+			text := siteText("shop", lab.Folder(t, dir, "root", map[string]string{"web.config": c.config}), "")
+			text += fmt.Sprintf("  - path: /other\n    root: %s\n    command: [%q]\n", lab.Folder(t, dir, "other", nil), lab.Bin(t, "childapp"))
+			s := serve(t, dir, lab.Write(t, dir, "site.yaml", text))
+			a := lab.Get(t, s.address, "/")
+			if got := a.Header.Get("X-Ancora-Error"); got != c.code || fmt.Sprint(a.Status) != c.code[:3] || !strings.Contains(a.Body, "HTTP Error "+c.code) {
+				t.Errorf("%d %q %s", a.Status, got, a.Body)
+			}
+			if strings.Contains(a.Body, c.says) {
+				t.Errorf("visitors are told: %s", a.Body)
+			}
+			if log := s.Log(); !strings.Contains(log, c.says) || !strings.Contains(log, "web.config") {
+				t.Errorf("no %q in\n%s", c.says, log)
+			}
+			s.event(t, "[1034]", c.says, c.code)
+			if strings.HasPrefix(c.config, configText(false, "")[:20]) { // else those below have nothing to read either
+				if a := lab.Get(t, s.address, "/other/"); a.Status != 200 {
+					t.Errorf("the other application: %d %s", a.Status, a.Body)
+				}
+			}
+			lab.Write(t, dir, "root/web.config", configText(false, fmt.Sprintf(`<aspNetCore processPath=%q/>`, lab.Bin(t, "childapp"))))
+			lab.Eventually(t, func() string {
+				if a := lab.Get(t, s.address, "/"); a.Status != 200 {
+					return fmt.Sprintf("%d %s", a.Status, a.Body)
+				}
+				return ""
+			})
+		})
+	}
+}
+
+// Who asks for it by the site's own variables sees the reason, escaped.
+func TestBrokenInDevelopment(t *testing.T) {
+	dir := lab.Dir(t)
+	root := lab.Folder(t, dir, "root", map[string]string{"web.config": configText(false, `<aspNetCore processPath="a" colour="&lt;b>"/>`)})
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "env: {ASPNETCORE_ENVIRONMENT: Development}\n")))
+	if a := lab.Get(t, s.address, "/"); a.Status != 500 || !strings.Contains(a.Body, "web.config:3:29: colour=&#34;&lt;b&gt;&#34;: is no attribute") {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+// A pipe in place of the file holds nobody up.
+func TestConfigIsNoPipe(t *testing.T) {
+	dir := lab.Dir(t)
+	root := lab.Folder(t, dir, "root", nil)
+	if err := syscall.Mkfifo(filepath.Join(root, "web.config"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "", lab.Bin(t, "childapp"))))
+	if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "500.19" || !strings.Contains(s.Log(), "is no regular file") {
+		t.Errorf("%d %v\n%s", a.Status, a.Header, s.Log())
+	}
+}
+
+// event waits for a line that has all these words in what is kept of the applications.
+func (s *served) event(t *testing.T, words ...string) {
+	t.Helper()
+	lab.Eventually(t, func() string {
+		var all strings.Builder
+		err := filepath.WalkDir(s.dir+"/data/captures", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			all.Write(content)
+			return err
+		})
+		for line := range strings.Lines(all.String()) {
+			if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+				return ""
+			}
+		}
+		return fmt.Sprintf("no line has %q, %v:\n%s", words, err, all.String())
 	})
 }

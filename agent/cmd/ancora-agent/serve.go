@@ -180,7 +180,7 @@ func (s *serving) run(ctx context.Context) error {
 	return g.Run()
 }
 
-// announce applies the sites and says when they can be reached. What cannot run ends a fresh start; a worker that takes
+// announce applies the sites and says when they can be reached. What has no address ends a fresh start; a worker that takes
 // over from one that crashed goes on with what it can.
 func (s *serving) announce(ctx context.Context, fresh bool) error {
 	changes := s.server.Subscribe(ctx)
@@ -212,9 +212,13 @@ func (s *serving) ready(shot dataplane.Snapshot) error {
 	var problems []error
 	for _, st := range shot.Sites {
 		for _, note := range st.Notes {
+			if warning, is := strings.CutPrefix(note, dataplane.WarningPrefix); is {
+				s.log.Warn("warning", "site", st.Site, "warning", warning)
+				continue
+			}
 			s.log.Info("note", "site", st.Site, "note", note)
 		}
-		if st.Phase == dataplane.Rejected {
+		if st.Phase == dataplane.Rejected && !st.Routed { // else its visitors are told, and a mended web.config is enough
 			problems = append(problems, fmt.Errorf("site %s: %s", st.Site, st.Reason))
 		}
 	}

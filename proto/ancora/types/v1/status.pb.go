@@ -225,7 +225,8 @@ type SiteStatus struct {
 	ServingRevision int64 `protobuf:"varint,7,opt,name=serving_revision,json=servingRevision,proto3" json:"serving_revision,omitempty"`
 	// All that holds the site offline here: names of notices, and `local` for an app_offline.htm.
 	Offline []string `protobuf:"bytes,8,rep,name=offline,proto3" json:"offline,omitempty"`
-	// What web.config asks for that is accepted without effect, one sentence each.
+	// How web.config is read here: what has an effect, what has none, one sentence each. What likely is not as its author meant
+	// it begins with "WARNING: ", as trouble with certificates does.
 	Notes         []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

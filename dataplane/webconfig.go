@@ -1,0 +1,189 @@
+package dataplane
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ancora-fleet/ancora/dataplane/app"
+	"github.com/ancora-fleet/ancora/dataplane/capture"
+	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/webconfig"
+)
+
+// eventLimit is how long the keeper may take for an event.
+const eventLimit = 10 * time.Second
+
+// configLimit is the size of a web.config that is still read, in bytes.
+const configLimit = 1 << 20
+
+// readConfig reads the web.config of an application, with what the applications above it in the site leave to it; nil when
+// there is neither. A folder above that this host does not allow leaves nothing: its own application is refused for it.
+func (s *Server) readConfig(w *site.Site, a *site.Application, root string) (*webconfig.Config, error) {
+	var above *webconfig.Config
+	for _, up := range ancestors(w, a.Path) {
+		folder, err := s.allowedRoot(up.Root)
+		if err != nil {
+			continue
+		}
+		file, content, err := configFile(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if above, err = webconfig.Bequest(above, file, content); err != nil {
+			return nil, err
+		}
+	}
+	file, content, err := configFile(root)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && above == nil:
+		return nil, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return webconfig.Below(above), nil
+	case err != nil:
+		return nil, err
+	}
+	return webconfig.ParseBelow(above, file, content)
+}
+
+// ancestors are the applications above a path, the highest first.
+func ancestors(w *site.Site, path string) []*site.Application {
+	var all []*site.Application
+	for i := range w.Applications {
+		if up := &w.Applications[i]; below(path, up.Path) {
+			all = append(all, up)
+		}
+	}
+	slices.SortFunc(all, func(x, y *site.Application) int { return cmp.Compare(len(x.Path), len(y.Path)) })
+	return all
+}
+
+// below says whether an application's path lies below another's, without regard to case.
+func below(path, up string) bool {
+	up = strings.TrimSuffix(up, "/") + "/"
+	return len(path) > len(up) && strings.EqualFold(path[:len(up)], up)
+}
+
+// configFile gives path and content of a folder's web.config; the error is fs.ErrNotExist when there is none.
+func configFile(root string) (file string, content []byte, err error) {
+	if file, err = webconfig.Find(root); err != nil {
+		return "", nil, err
+	}
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would never end
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, err
+	}
+	unreadable := func(format string, args ...any) (string, []byte, error) {
+		return "", nil, webconfig.Errors{{File: file, Message: fmt.Sprintf(format, args...)}}
+	}
+	if err != nil {
+		return unreadable("cannot be read: %v", unwrapPath(err))
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return unreadable("cannot be read: %v", unwrapPath(err))
+	case !info.Mode().IsRegular():
+		return unreadable("is no regular file")
+	case info.Size() > configLimit:
+		return unreadable("has %d bytes, at most %d are read", info.Size(), configLimit)
+	}
+	if content, err = io.ReadAll(io.LimitReader(f, configLimit)); err != nil {
+		return unreadable("cannot be read: %v", unwrapPath(err))
+	}
+	return file, content, nil
+}
+
+// configChanged reads web.config again: what is good is a graceful recycle (CFG-1, a touch counts), of the application and of
+// those below it (F05); what is broken keeps what runs and says where (D8). An application whose web.config said so does not
+// take part (CFG-3), until the site is applied or recycled by an operator.
+func (s *Server) configChanged(name, path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.sites[name]
+	if r == nil || r.apps[path] == nil {
+		return
+	}
+	before := map[string]runningApp{}
+	for p, a := range r.apps {
+		switch {
+		case p != path && !below(p, path):
+		case a.pinned:
+			s.log.Info("web.config changed, which disallowRotationOnConfigChange says to ignore", "site", name, "application", p)
+		default:
+			before[p] = *a
+		}
+	}
+	if len(before) == 0 {
+		return
+	}
+	for _, d := range s.desired.Sites {
+		if d.Site.Name != name {
+			continue
+		}
+		for _, old := range s.applySite(d) {
+			s.retire(old, (*runningApp).ownDrain)
+		}
+	}
+	for p, old := range before {
+		// What has changed is being replaced already; what was broken and runs as before is not touched.
+		if a := r.apps[p]; a != nil && a.app == old.app && a.refused == "" && old.refused == "" && a.serves(old.spec) {
+			s.apps.Go(func() {
+				a.app.Record(journal.Event{ID: journal.EventRecycleConfig, Message: "recycled", Reason: "web.config was changed or touched"})
+			})
+			a.app.Recycle()
+		}
+	}
+	s.publish()
+	s.scheduleHealing()
+	s.notify()
+}
+
+// serves says that an application has a newer spec which starts the same.
+func (a *runningApp) serves(old *app.Spec) bool {
+	return old != nil && a.spec != old && a.spec.Pool.Fingerprint == old.Pool.Fingerprint
+}
+
+// refused has an application say what is wrong with its web.config: to its visitors when nothing runs, and once, for each
+// thing that is wrong, as an event.
+func (s *Server) refused(name string, a *runningApp, why *app.Refusal) {
+	a.app.Fail(why)
+	if a.refused == why.Error() {
+		return
+	}
+	a.refused = why.Error()
+	e := journal.Event{ID: journal.EventConfigLoad, Message: "web.config cannot be used, answered with " + why.Code, Reason: a.refused}
+	if a.spec != nil {
+		e.Message = "web.config cannot be used, the application goes on as it is"
+	}
+	s.apps.Go(func() { s.keepEvent(name, a, e) }) // the keeper is waited for without the lock
+}
+
+// keepEvent writes an event of an application that may never have run: it gets a run for it then.
+func (s *Server) keepEvent(name string, a *runningApp, e journal.Event) {
+	if a.app.Record(e) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), eventLimit)
+	defer cancel()
+	run, err := s.config.Journal.NextRun(name, a.path)
+	if err == nil {
+		err = s.config.Keeper.Append(ctx, capture.RunDir(Captures(s.config.DataDir), name, a.path, run), append(e.Encode(), '\n'))
+	}
+	if err != nil {
+		s.log.Warn("event not kept", "site", name, "application", a.path, "error", err)
+	}
+}
