@@ -57,7 +57,7 @@ func (r *reader) readHandlers(e *element) {
 			r.config.Handlers = []Handler{}
 			clear(r.handlerNames)
 		default:
-			r.wrong(h.at, "<"+h.name+">", "", "is no element of handlers: add, remove and clear are")
+			r.stranger(h, e.name, "add", "remove", "clear")
 		}
 	}
 }

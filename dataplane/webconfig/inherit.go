@@ -64,6 +64,7 @@ func (r *reader) settle(at place) {
 	switch {
 	case r.section != nil:
 		r.model()
+		r.version()
 	case r.bequest:
 		c.Section = r.inherited
 	default:

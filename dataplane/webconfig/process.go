@@ -20,13 +20,7 @@ func (r *reader) process(e *element) {
 			read(a)
 			continue
 		}
-		hint := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
-		for name := range known {
-			if strings.EqualFold(name, a.name) {
-				hint = name + " is meant"
-			}
-		}
-		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, hint)
+		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, slices.Sorted(maps.Keys(known))))
 	}
 	if strings.TrimSpace(r.config.ProcessPath) == "" && !r.bequest {
 		if !slices.ContainsFunc(e.attributes, func(a attribute) bool { return strings.EqualFold(a.name, "processPath") && a.value != "" }) {
@@ -39,11 +33,20 @@ func (r *reader) process(e *element) {
 			r.variables(child)
 		case child.name == "handlerSettings" && e.name == "aspNetCore":
 			r.settings(child)
+		case child.name == "recycleOnFileChange":
+			r.ignored(child, child.name)
 		default:
-			r.wrong(child.at, "<"+child.name+">", "", "is no element of %s: environmentVariables is", e.name)
+			r.stranger(child, e.name, elementsOf(e.name)...)
 		}
 	}
 	r.noText(e)
+}
+
+func elementsOf(section string) []string {
+	if section == "httpPlatform" {
+		return []string{"environmentVariables", "recycleOnFileChange"}
+	}
+	return []string{"environmentVariables", "handlerSettings", "recycleOnFileChange"}
 }
 
 // read takes one attribute.
@@ -206,7 +209,7 @@ func (r *reader) variables(e *element) {
 		case "environmentVariable":
 			r.variable(v)
 		default:
-			r.wrong(v.at, "<"+v.name+">", "", "is no element of environmentVariables: environmentVariable and clear are")
+			r.stranger(v, e.name, "environmentVariable", "clear")
 		}
 	}
 }
@@ -239,31 +242,4 @@ func (r *reader) variable(e *element) {
 	}
 	r.stands(folded+"=", e.at)
 	r.config.setVariable(site.Variable{Name: name.value, Value: value.value})
-}
-
-func (r *reader) settings(e *element) {
-	r.noText(e)
-	r.only(e)
-	for _, s := range e.children {
-		name, ok := s.attribute("name")
-		if s.name != "handlerSetting" || !ok {
-			r.wrong(s.at, "<"+s.name+">", "", "is no element of handlerSettings: <handlerSetting name= value=> is")
-			continue
-		}
-		r.only(s, "name", "value")
-		r.leaf(s)
-		value, _ := s.attribute("value")
-		if r.config.Settings == nil {
-			r.config.Settings = map[string]string{}
-		}
-		r.config.Settings[strings.ToLower(name.value)] = value.value
-		if !honoured(name.value) {
-			r.note(s.at, "handlerSetting %s is not honoured yet", name.value)
-		}
-	}
-}
-
-// honoured says whether a handler setting has an effect.
-func honoured(setting string) bool {
-	return slices.Contains([]string{"debugfile", "debuglevel", "enableoutofprocessconsoleredirection"}, strings.ToLower(setting))
 }

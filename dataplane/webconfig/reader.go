@@ -111,7 +111,7 @@ func (r *reader) location(e *element) {
 			path = a.value
 		case "inheritInChildApplications", "allowOverride", "overrideMode":
 		default:
-			r.wrong(a.at, a.name, a.value, "is no attribute of location")
+			r.wrong(a.at, a.name, a.value, "is no attribute of location: %s", meant(a.name, []string{"path", "inheritInChildApplications", "allowOverride", "overrideMode"}))
 		}
 	}
 	var own place
@@ -205,19 +205,6 @@ func (r *reader) group(e *element, path string) {
 func (r *reader) noText(e *element) {
 	if e.text != nil {
 		r.wrong(e.text.at, e.name, "", "holds text between its elements: %.40q", e.text.value)
-	}
-}
-
-// only finds attributes other than the known ones.
-func (r *reader) only(e *element, known ...string) {
-	allowed := "it has none"
-	if len(known) > 0 {
-		allowed = strings.Join(known, ", ")
-	}
-	for _, a := range e.attributes {
-		if !slices.Contains(known, a.name) {
-			r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, allowed)
-		}
 	}
 }
 
