@@ -108,7 +108,7 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 		return nil, nil, err
 	}
 	plan, err := launch.Resolve(launch.Input{
-		Application: a, Root: root, Config: config, Dotnet: s.policy.Dotnet, Environ: s.config.Environ, HTTPSPort: s.httpsPort(w),
+		Application: a, Root: root, Site: w.Name, Config: config, Dotnet: s.policy.Dotnet, Environ: s.config.Environ, HTTPSPort: s.httpsPort(w),
 		Inherited: launch.Inherit(s.config.Environ, launch.User{Name: who.name, Home: home}), Roots: s.policy.Roots,
 	})
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Command: func(at process.Endpoint) []string { return plan.Command(at.Port, at.Socket) },
 			Environ: func(at process.Endpoint, token string) []string { return plan.Environ(at.Port, at.Socket, token) },
 			Dir:     root, Credential: who.credential,
-			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Always: a.Start == site.StartAlways,
+			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Retries: plan.Retries, Always: a.Start == site.StartAlways,
 			Protocol: plan.Protocol, Port: plan.Port, Token: plan.Token, Silent: plan.Silent, Paired: paired, Base: base, Idle: idle,
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),

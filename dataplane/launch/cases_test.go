@@ -259,16 +259,12 @@ func (c *caseFile) started(root string, plan *Plan, wrong *problems) {
 // holds compares what is in force.
 func (c *caseFile) holds(plan *Plan, config *webconfig.Config, wrong *problems) {
 	limits := site.TheLimits()
-	retries := 0
-	if config.StartupRetryCount != nil {
-		retries = int(*config.StartupRetryCount)
-	}
 	for name, is := range map[string]struct{ got, standard int }{
 		"startupTimeLimit":        {int(plan.Startup / time.Second), int(limits.StartupTimeLimit.Default)},
 		"shutdownTimeLimit":       {int(plan.Shutdown / time.Second), int(limits.ShutdownTimeLimit.Default)},
 		"requestTimeout":          {int(plan.Request / time.Second), int(limits.RequestTimeout.Default)},
 		"rapidFailsPerMinute":     {plan.RapidFails, int(limits.RapidFailsPerMinute.Default)},
-		"startupRetryCount":       {retries, 0},
+		"startupRetryCount":       {plan.Retries, 0},
 		"processesPerApplication": {1, 1},
 	} {
 		want, set := c.Expect.Attributes[name]

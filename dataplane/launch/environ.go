@@ -187,6 +187,12 @@ func (p *Plan) ours(port, token string) (forced, offered map[string]string) {
 	if p.httpsPort != nil {
 		offered["ASPNETCORE_ANCM_HTTPS_PORT"] = *p.httpsPort
 	}
+	if p.written != "" && filepath.Clean(p.written) != filepath.Clean(p.root) {
+		// Behind a link that moves with each deployment, data protection knows the application by this path: else everybody's
+		// cookies end with the deployment.
+		offered["ASPNETCORE_CONTENTROOT"] = p.written
+	}
+	maps.Copy(forced, p.iis)
 	// ENV-8: what the host process has, here nothing, stands before the semicolon.
 	offered["ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"] = ";Microsoft.AspNetCore.Server.IISIntegration"
 	return forced, offered

@@ -18,6 +18,8 @@ type Input struct {
 	Application *site.Application
 	// Root is the application's folder, symbolic links resolved.
 	Root string
+	// Site is the name of the site.
+	Site string
 	// Config is the folder's web.config; nil when there is none.
 	Config *webconfig.Config
 	// Inherited is what the application gets before anything else (D15), as Inherit makes it.
@@ -49,8 +51,10 @@ type Plan struct {
 	// Pinned is disallowRotationOnConfigChange.
 	Pinned bool
 	// Alone says that an instance must end before the one that replaces it starts.
-	Alone                    bool
-	RapidFails               int
+	Alone      bool
+	RapidFails int
+	// Retries is startupRetryCount: absent there is none, since the start-up limit is ten times that of httpPlatform.
+	Retries                  int
 	PlainErrors, Development bool
 	// Handlers says which requests go to the application; nil: all.
 	Handlers []webconfig.Handler
@@ -72,6 +76,8 @@ type Plan struct {
 	Notes []webconfig.Note
 
 	root, path, dotnetRoot string
+	written                string            // the root as the site spells it
+	iis                    map[string]string // the variables of ENV-10 to ENV-16, where the site asks for them
 	inherited              []string
 	httpsPort              *string
 	env                    []site.Variable
@@ -79,8 +85,9 @@ type Plan struct {
 
 // Resolve decides what is started. Its error says what the operator has to change.
 func Resolve(in Input) (*Plan, error) {
-	p := &Plan{root: in.Root, path: in.Application.Path, inherited: in.Inherited, Profile: in.Application.Profile, httpsPort: in.HTTPSPort}
+	p := &Plan{root: in.Root, written: in.Application.Root, iis: iisVariables(in), path: in.Application.Path, inherited: in.Inherited, Profile: in.Application.Profile, httpsPort: in.HTTPSPort}
 	p.merge(in)
+	p.placeholder(in)
 	if err := p.settings(in); err != nil {
 		return nil, err
 	}
@@ -116,6 +123,9 @@ func (p *Plan) settings(in Input) error {
 	p.Drain = first(limits.Drain, a.Drain)
 	p.Request = first(limits.RequestTimeout, a.RequestTimeout, c.RequestTimeout)
 	p.RapidFails = count(limits.RapidFailsPerMinute, a.RapidFailsPerMinute, c.RapidFailsPerMinute)
+	if c.StartupRetryCount != nil && len(a.Command) == 0 {
+		p.Retries = int(*c.StartupRetryCount)
+	}
 	if plain := either(a.DisableStartUpErrorPage, c.DisableStartUpErrorPage); plain != nil {
 		p.PlainErrors = *plain
 	}

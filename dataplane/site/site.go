@@ -56,6 +56,9 @@ type Application struct {
 	Socket Socket
 	// Protocol is what an instance speaks; empty: it is found out.
 	Protocol Protocol
+	// IISEnvironment adds the variables by which an application finds out about site and application pool of IIS (ENV-10 to
+	// ENV-16); only with ProfileASPNETCore.
+	IISEnvironment bool
 	// Command is program and arguments, without a shell; empty is what web.config or the folder says.
 	Command []string
 	Env     []Variable

@@ -128,6 +128,9 @@ func (c *check) application(at string, a *Application) {
 	}
 	c.oneOf(at+".protocol", string(a.Protocol), string(ProtocolHTTP1), string(ProtocolH2C))
 	c.oneOf(at+".start", string(a.Start), string(StartOnRequest), string(StartAlways))
+	if a.IISEnvironment && a.Profile == ProfileGeneric {
+		c.add(at+".iisEnvironment", "true needs profile: aspnetcore: nothing else reads these variables")
+	}
 	c.command(at+".command", a.Command)
 	c.environment(at+".env", a.Env)
 	limits := TheLimits()

@@ -62,6 +62,9 @@ func (w *writer) application(a *site.Application) {
 			w.line(2, "%s: %s", f.name, quote(f.value))
 		}
 	}
+	if a.IISEnvironment {
+		w.line(2, "iisEnvironment: true")
+	}
 	if len(a.Command) > 0 {
 		w.line(2, "command: %s", quoteAll(a.Command))
 	}

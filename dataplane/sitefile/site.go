@@ -107,10 +107,12 @@ func (r *reader) binding(n ast.Node, path string) site.Binding {
 func (r *reader) application(n ast.Node, path string) site.Application {
 	a := site.Application{Path: "/"}
 	var profile, start, socket, protocol string
+	var iis *bool
 	r.fields(n, path, map[string]field{
 		"path": r.text(&a.Path), "root": r.text(&a.Root), "user": r.text(&a.User),
 		"profile": r.text(&profile), "start": r.text(&start), "socket": r.text(&socket), "protocol": r.text(&protocol), "command": r.texts(&a.Command),
-		"env": func(n ast.Node, path string) { a.Env = r.variables(n, path) },
+		"iisEnvironment": r.boolean(&iis),
+		"env":            func(n ast.Node, path string) { a.Env = r.variables(n, path) },
 		"ready": func(n ast.Node, path string) {
 			r.fields(n, path, map[string]field{"timeout": r.duration(&a.StartupTimeLimit)}, "http")
 		},
@@ -133,6 +135,7 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 		a.Root = filepath.Join(r.folder, a.Root)
 	}
 	a.Profile, a.Start, a.Socket, a.Protocol = site.Profile(profile), site.StartMode(start), site.Socket(socket), site.Protocol(protocol)
+	a.IISEnvironment = iis != nil && *iis
 	return a
 }
 

@@ -27,6 +27,7 @@ bindings:
 applications:
   - root: /srv/shop
     user: shop
+    iisEnvironment: true
     env:
       ASPNETCORE_ENVIRONMENT: Production
       Number: 007
@@ -59,7 +60,7 @@ func wholeSite() *site.Site {
 		Name: "shop", Labels: map[string]string{"team": "web", "ring": "1"}, Placement: site.Placement{Hosts: "role=web,ring in (1,2)"},
 		Bindings: []site.Binding{{Listener: "http", Hostnames: []string{"shop.example.com", "www.shop.example.com"}}, {Listener: "other"}},
 		Applications: []site.Application{{
-			Path: "/", Root: "/srv/shop", User: "shop",
+			Path: "/", Root: "/srv/shop", User: "shop", IISEnvironment: true,
 			Env: []site.Variable{
 				{Name: "ASPNETCORE_ENVIRONMENT", Value: "Production"}, {Name: "Number", Value: "007"}, {Name: "Flag", Value: "true"},
 				{Name: "Empty"}, {Name: "Text", Value: "two\nlines\n"},

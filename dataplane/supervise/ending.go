@@ -132,7 +132,8 @@ func (i *instance) end(m machine, exit process.Exit) {
 		i.record(journal.Event{ID: journal.EventShutdown, Message: "stopped", Exit: exit.String()})
 		i.pool.log.Info("instance stopped", "instance", slot, "run", i.run, "pid", i.process.Pid())
 	}
-	if failure != nil && !m.Proven && !i.second && c.Port == 0 && !m.Late && i.at.Port != 0 && taken(i.at.Port) {
+	conflict := !i.second && c.Port == 0 && !m.Late && i.at.Port != 0
+	if failure != nil && !m.Proven && (i.attempts < c.Retries || conflict && taken(i.at.Port)) {
 		i.again()
 		return
 	}
@@ -171,10 +172,11 @@ func startFailed(f *StartError, exit string) journal.Event {
 	return journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: f.Message, Exit: exit, Output: f.Output}
 }
 
-// again makes the one second attempt that a port conflict is worth (D10); waiting requests wait on.
+// again makes another attempt, the one that a port conflict is worth (D10), or one of those that startupRetryCount allows
+// (HPH-2); waiting requests wait on.
 func (i *instance) again() {
 	next := i.pool.newInstance()
-	next.second = true
+	next.second, next.attempts = true, i.attempts+1
 	i.pool.mu.Lock()
 	if i.pool.closed {
 		i.pool.mu.Unlock()
@@ -182,7 +184,11 @@ func (i *instance) again() {
 		return
 	}
 	i.pool.current = next
-	i.pool.config.Meter.Started(meter.Port)
+	why := meter.Port
+	if i.pool.config.Retries > 0 {
+		why = meter.Failure
+	}
+	i.pool.config.Meter.Started(why)
 	i.settle(nil)
 	i.pool.mu.Unlock()
 	go next.launch()

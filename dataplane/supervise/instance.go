@@ -35,10 +35,11 @@ type instance struct {
 	run   uint64
 	at    process.Endpoint
 	token string
-	// second says that this is the attempt after a port conflict.
-	second  bool
-	process *process.Process
-	started time.Time
+	// second says that this is not the first attempt; attempts counts those before it.
+	second   bool
+	attempts int
+	process  *process.Process
+	started  time.Time
 	// elsewhere says where it listened instead when the start-up limit was over.
 	elsewhere string
 

@@ -40,6 +40,8 @@ type Config struct {
 	Startup, Shutdown time.Duration
 	// RapidFails is rapidFailsPerMinute.
 	RapidFails int
+	// Retries is how many attempts to start may follow one that failed, for the same requests (HPH-2).
+	Retries int
 	// Always keeps an instance running without requests.
 	Always bool
 	// Protocol is what instances speak; empty: the first answer tells.

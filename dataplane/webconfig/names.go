@@ -8,7 +8,7 @@ import (
 // meant says which name somebody likely wanted who wrote one that does not exist: the same in another case, or one that is
 // off by few letters; else which names there are.
 func meant(name string, known []string) string {
-	best, distance := "", max(len(name)/4, 1)+1
+	best, distance := "", min(max(len(name)/4, 1), 3)+1
 	for _, k := range known {
 		if strings.EqualFold(k, name) {
 			return k + " is meant"
@@ -31,7 +31,7 @@ func meant(name string, known []string) string {
 func edits(a, b string) int {
 	const long = 64
 	if len(a) > long || len(b) > long {
-		return long
+		return len(a) + len(b)
 	}
 	row := make([]int, len(b)+1)
 	for j := range row {

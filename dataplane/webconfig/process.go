@@ -67,7 +67,7 @@ func (r *reader) attributesOf(section string) map[string]read {
 	}
 	if section == "httpPlatform" {
 		all["startupRetryCount"] = func(a attribute) {
-			r.count(site.Limit{Name: "startupRetryCount", Max: 100, Default: 10}, func(n uint32) { c.StartupRetryCount = &n; r.unless(true, a) })(a)
+			r.count(site.Limit{Name: "startupRetryCount", Max: 100, Default: 10}, func(n uint32) { c.StartupRetryCount = &n })(a)
 		}
 		return all
 	}

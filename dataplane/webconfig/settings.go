@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// setting says what a handler setting holds; empty is good.
+// setting is one that the module knows: check says what is wrong with a value, empty is good.
 type setting struct {
 	name  string
 	check func(value string) string
@@ -31,7 +31,8 @@ func theSettings() []setting {
 func anything(string) string { return "" }
 
 func truth(value string) string {
-	if strings.EqualFold(value, "true") || strings.EqualFold(value, "false") {
+	switch strings.ToLower(value) {
+	case "true", "false", "1", "0":
 		return ""
 	}
 	return "is neither true nor false"

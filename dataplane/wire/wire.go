@@ -52,7 +52,7 @@ func Site(m *typesv1.Site) (*site.Site, error) {
 func application(m *typesv1.Application) (site.Application, error) {
 	p, f, l := m.GetProcess(), m.GetForward(), m.GetLimits()
 	a := site.Application{
-		Path: m.GetPath(), Root: m.GetRoot(), User: m.GetUser(), Command: p.GetCommand(),
+		Path: m.GetPath(), Root: m.GetRoot(), User: m.GetUser(), IISEnvironment: m.GetIisEnvironment(), Command: p.GetCommand(),
 		StartupTimeLimit: duration(p.GetStartupTimeLimit()), ShutdownTimeLimit: duration(p.GetShutdownTimeLimit()),
 		Drain: duration(p.GetDrain()), RequestTimeout: duration(f.GetRequestTimeout()), QueueTimeout: duration(l.GetQueueTimeout()),
 	}
@@ -103,7 +103,7 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 	for _, v := range a.Env {
 		p.Env = append(p.Env, &typesv1.EnvironmentVariable{Name: v.Name, Value: v.Value})
 	}
-	m := &typesv1.Application{Path: a.Path, Root: a.Root, User: a.User, Process: p, Profile: profiles().number(a.Profile)}
+	m := &typesv1.Application{Path: a.Path, Root: a.Root, User: a.User, IisEnvironment: a.IISEnvironment, Process: p, Profile: profiles().number(a.Profile)}
 	if a.RequestTimeout != nil || a.DisableStartUpErrorPage != nil || a.Protocol != "" {
 		m.Forward = &typesv1.ForwardSpec{RequestTimeout: durationMessage(a.RequestTimeout), DisableStartUpErrorPage: a.DisableStartUpErrorPage, Protocol: protocols().number(a.Protocol)}
 	}

@@ -25,7 +25,7 @@ func full() *site.Site {
 		}}},
 		CreateTime: time.Unix(1000, 5).UTC(), Revision: 7, AccessLog: site.AccessLogW3C,
 		Applications: []site.Application{{
-			Path: "/", Root: "/srv/shop", User: "shop", Profile: site.ProfileGeneric, Socket: site.SocketUnix, Protocol: site.ProtocolH2C, Command: []string{"./api", "--x"},
+			Path: "/", Root: "/srv/shop", User: "shop", IISEnvironment: true, Profile: site.ProfileGeneric, Socket: site.SocketUnix, Protocol: site.ProtocolH2C, Command: []string{"./api", "--x"},
 			Env: []site.Variable{{Name: "A", Value: ""}}, Start: site.StartAlways, StartupTimeLimit: &limit,
 			ShutdownTimeLimit: &limit, Drain: &limit, Overlap: &plain, RequestTimeout: &timeout, RapidFailsPerMinute: &fails, DisableStartUpErrorPage: &plain,
 			BodyLimit: &body, Concurrency: &concurrency, Queue: &fails, QueueTimeout: &timeout,

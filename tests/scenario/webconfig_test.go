@@ -237,3 +237,36 @@ func (s *served) event(t *testing.T, words ...string) {
 		return fmt.Sprintf("no line has %q, %v:\n%s", words, err, all.String())
 	})
 }
+
+// M03: a program that never starts is tried startupRetryCount times more for the request that waits, then it is 502.5.
+func TestStartupRetryCount(t *testing.T) {
+	dir := lab.Dir(t)
+	root := lab.Folder(t, dir, "root", map[string]string{"web.config": configText(false, `<httpPlatform processPath="/bin/false" arguments="%HTTP_PLATFORM_PORT%" startupRetryCount="3" rapidFailsPerMinute="0"/>`)})
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "")))
+	if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "502.5" {
+		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
+	}
+	if n := strings.Count(s.Log(), "instance does not start"); n != 4 {
+		t.Errorf("%d attempts, want 4:\n%s", n, s.Log())
+	}
+	// One start has failed, whatever number of attempts it had: that is the one that rapidFailsPerMinute counts.
+	if a := lab.Get(t, s.address, "/"); a.Status != 502 || a.Header.Get("Retry-After") == "" || strings.Count(s.Log(), "instance does not start") != 4 {
+		t.Errorf("%d %v\n%s", a.Status, a.Header, s.Log())
+	}
+}
+
+// B03: a port that no application may have is no start at all; the place in web.config is told.
+func TestBadPort(t *testing.T) {
+	for _, port := range []string{"1024", "48001", "many"} {
+		dir := lab.Dir(t)
+		config := strings.Replace(variables("ASPNETCORE_PORT="+port), "unused\"", lab.Bin(t, "childapp")+"\" hostingModel=\"outofprocess\"", 1)
+		root := lab.Folder(t, dir, "root", map[string]string{"web.config": configText(false, config)})
+		s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "")))
+		if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "502.5" || !strings.Contains(s.Log(), "web.config:3:") || !strings.Contains(s.Log(), "1025 to 48000") {
+			t.Errorf("%s: %d %v\n%s", port, a.Status, a.Header, s.Log())
+		}
+		if running := instances(t, dir+"/data"); len(running) > 0 {
+			t.Errorf("%s: processes %v", port, running)
+		}
+	}
+}

@@ -860,12 +860,15 @@ type Application struct {
 	// Whom the process runs as. Empty: the policy's defaultUser.
 	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
 	// UNSPECIFIED is ASPNETCORE.
-	Profile       Profile      `protobuf:"varint,4,opt,name=profile,proto3,enum=ancora.types.v1.Profile" json:"profile,omitempty"`
-	Process       *ProcessSpec `protobuf:"bytes,5,opt,name=process,proto3" json:"process,omitempty"`
-	Forward       *ForwardSpec `protobuf:"bytes,6,opt,name=forward,proto3" json:"forward,omitempty"`
-	Limits        *LimitSpec   `protobuf:"bytes,7,opt,name=limits,proto3" json:"limits,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Profile Profile      `protobuf:"varint,4,opt,name=profile,proto3,enum=ancora.types.v1.Profile" json:"profile,omitempty"`
+	Process *ProcessSpec `protobuf:"bytes,5,opt,name=process,proto3" json:"process,omitempty"`
+	Forward *ForwardSpec `protobuf:"bytes,6,opt,name=forward,proto3" json:"forward,omitempty"`
+	Limits  *LimitSpec   `protobuf:"bytes,7,opt,name=limits,proto3" json:"limits,omitempty"`
+	// Adds the variables ASPNETCORE_IIS_VERSION, _SITE_NAME, _SITE_ID, _APP_POOL_ID and others, for applications that ask for
+	// them. Only with profile ASPNETCORE.
+	IisEnvironment bool `protobuf:"varint,15,opt,name=iis_environment,json=iisEnvironment,proto3" json:"iis_environment,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Application) Reset() {
@@ -945,6 +948,13 @@ func (x *Application) GetLimits() *LimitSpec {
 		return x.Limits
 	}
 	return nil
+}
+
+func (x *Application) GetIisEnvironment() bool {
+	if x != nil {
+		return x.IisEnvironment
+	}
+	return false
 }
 
 // ProcessSpec says how the process is started and ended. What is unset comes from web.config, then from the defaults.
@@ -1300,7 +1310,7 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"_\n" +
 	"\x11ClientCertificate\x12:\n" +
 	"\x04mode\x18\x01 \x01(\x0e2&.ancora.types.v1.ClientCertificateModeR\x04mode\x12\x0e\n" +
-	"\x02ca\x18\x02 \x01(\tR\x02ca\"\xb0\x02\n" +
+	"\x02ca\x18\x02 \x01(\tR\x02ca\"\xd9\x02\n" +
 	"\vApplication\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\tR\x04root\x12\x12\n" +
@@ -1308,7 +1318,8 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\aprofile\x18\x04 \x01(\x0e2\x18.ancora.types.v1.ProfileR\aprofile\x126\n" +
 	"\aprocess\x18\x05 \x01(\v2\x1c.ancora.types.v1.ProcessSpecR\aprocess\x126\n" +
 	"\aforward\x18\x06 \x01(\v2\x1c.ancora.types.v1.ForwardSpecR\aforward\x122\n" +
-	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limitsJ\x04\b\b\x10\tR\arelease\"\x87\x04\n" +
+	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limits\x12'\n" +
+	"\x0fiis_environment\x18\x0f \x01(\bR\x0eiisEnvironmentJ\x04\b\b\x10\tR\arelease\"\x87\x04\n" +
 	"\vProcessSpec\x12\x18\n" +
 	"\acommand\x18\x01 \x03(\tR\acommand\x126\n" +
 	"\x03env\x18\x02 \x03(\v2$.ancora.types.v1.EnvironmentVariableR\x03env\x120\n" +
