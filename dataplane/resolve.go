@@ -58,16 +58,19 @@ func (s *Server) resolve(w *site.Site, revision, epoch int64) (*resolution, erro
 		}
 		spec.Pool.Revision, spec.Pool.Epoch = revision, epoch
 		found.specs[a.Path] = spec
-		for _, n := range notes {
+		for _, n := range notes[:min(len(notes), mostNotes)] {
 			found.notes = append(found.notes, note(a.Path, n))
 		}
 	}
 	return found, errors.Join(problems...)
 }
 
+// mostNotes bounds the notes of an application: they travel with every status of its site.
+const mostNotes = 200
+
 // note spells a note for a site's status.
 func note(path string, n webconfig.Note) string {
-	text := path + ": " + n.Text
+	text := fmt.Sprintf("%s: %.1000s", path, n.Text)
 	if n.Kind == webconfig.Warning {
 		return WarningPrefix + text
 	}

@@ -215,16 +215,9 @@ func withPort(s string, port uint16) string {
 	}
 	n := strconv.Itoa(int(port))
 	s = strings.ReplaceAll(s, "${PORT}", n)
-	for _, name := range []string{"%HTTP_PLATFORM_PORT%", "%ASPNETCORE_PORT%"} {
-		for {
-			i := strings.Index(strings.ToUpper(s), name)
-			if i < 0 || len(strings.ToUpper(s)) != len(s) {
-				break
-			}
-			s = s[:i] + n + s[i+len(name):]
-		}
-	}
-	return s
+	return expand(s, func(name string) (string, bool) {
+		return n, strings.EqualFold(name, "HTTP_PLATFORM_PORT") || strings.EqualFold(name, "ASPNETCORE_PORT")
+	})
 }
 
 // withSocket does the same for the path of a unix socket.

@@ -80,7 +80,11 @@ func TestBad(t *testing.T) {
 	}
 	wrong := strings.Repeat(`<environmentVariable nam="x" value="1"/>`, 50)
 	_, err := Parse("web.config", in(`<aspNetCore processPath="a"><environmentVariables>`+wrong+`</environmentVariables></aspNetCore>`))
-	if all, ok := err.(Errors); !ok || len(all) != 100 {
+	if all, ok := err.(Errors); !ok || len(all) != 100 || strings.Contains(err.Error(), "more") {
 		t.Errorf("%d problems", len(all))
+	}
+	_, err = Parse("web.config", in(`<aspNetCore processPath="a" x="`+strings.Repeat("y", 100_000)+`"><environmentVariables>`+strings.Repeat(wrong, 100)+`</environmentVariables></aspNetCore>`))
+	if text := err.Error(); len(text) > 20_000 || !strings.HasSuffix(text, "and 9901 more") {
+		t.Errorf("%d characters, ...%.100q", len(text), text[max(0, len(text)-100):])
 	}
 }

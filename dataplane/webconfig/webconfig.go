@@ -83,9 +83,9 @@ func (e Error) Error() string {
 	}
 	switch {
 	case e.Field != "" && e.Value != "":
-		text += fmt.Sprintf(": %s=\"%s\"", e.Field, e.Value)
+		text += fmt.Sprintf(": %.100s=\"%.400s\"", e.Field, e.Value)
 	case e.Field != "":
-		text += ": " + e.Field
+		text += fmt.Sprintf(": %.100s", e.Field)
 	}
 	return text + ": " + e.Message
 }
@@ -93,10 +93,16 @@ func (e Error) Error() string {
 // Errors is everything that is wrong with a file, in its order.
 type Errors []Error
 
+// mostShown bounds what is said of a file that is wrong throughout: it travels with every status of the site.
+const mostShown = 100
+
 func (e Errors) Error() string {
-	lines := make([]string, len(e))
-	for i, one := range e {
-		lines[i] = one.Error()
+	lines := make([]string, 0, min(len(e), mostShown)+1)
+	for _, one := range e[:min(len(e), mostShown)] {
+		lines = append(lines, one.Error())
+	}
+	if more := len(e) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(lines, "\n")
 }
