@@ -26,7 +26,7 @@ func Compare(old, new *Application) Change {
 		a.RequestTimeout, a.DisableStartUpErrorPage, a.RapidFailsPerMinute = nil, nil, nil
 		a.StartupTimeLimit, a.ShutdownTimeLimit, a.Start = nil, nil, ""
 		a.Drain, a.Overlap = nil, nil
-		a.BodyLimit, a.Concurrency, a.Queue, a.QueueTimeout = nil, nil, nil, nil
+		a.BodyLimit, a.Concurrency, a.Queue, a.QueueTimeout, a.Open = nil, nil, nil, nil, nil
 	}
 	if reflect.DeepEqual(o, n) {
 		return ChangeRoutes

@@ -85,6 +85,14 @@ type Application struct {
 	// QueueTimeout at most.
 	Concurrency, Queue *uint32
 	QueueTimeout       *time.Duration
+	// Open names what of web.config keeps visitors out, is not enforced, and may be open to everybody all the same: of
+	// Restrictions, each once.
+	Open []string
+}
+
+// Restrictions are the names that Open takes.
+func Restrictions() []string {
+	return []string{"anonymousAuthentication", "authorization", "dynamicIpSecurity", "filteringRules", "rewrite"}
 }
 
 // Variable is one environment variable. Names differ without regard to case and are passed as spelled; an empty value is

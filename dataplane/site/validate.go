@@ -146,6 +146,18 @@ func (c *check) application(at string, a *Application) {
 	c.number(at+".limits.concurrency", a.Concurrency, limits.Concurrency)
 	c.number(at+".limits.queue", a.Queue, limits.Queue)
 	c.duration(at+".limits.queueTimeout", a.QueueTimeout, limits.QueueTimeout)
+	c.open(at+".webConfig.open", a.Open)
+}
+
+func (c *check) open(at string, open []string) {
+	for i, name := range open {
+		switch where := fmt.Sprintf("%s[%d]", at, i); {
+		case !slices.Contains(Restrictions(), name):
+			c.add(where, "%q is not known: %s", name, strings.Join(Restrictions(), ", "))
+		case slices.Contains(open[:i], name):
+			c.add(where, "%q stands twice", name)
+		}
+	}
 }
 
 func (c *check) number(at string, n *uint32, limit Limit) {

@@ -88,6 +88,9 @@ func (w *writer) application(a *site.Application) {
 		w.line(2, "disableStartUpErrorPage: %t", *a.DisableStartUpErrorPage)
 	}
 	w.limits(a)
+	if len(a.Open) > 0 {
+		w.line(2, "webConfig: {open: %s}", quoteAll(a.Open))
+	}
 }
 
 func (w *writer) limits(a *site.Application) {

@@ -130,6 +130,9 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 				"queueTimeout": r.duration(&a.QueueTimeout),
 			}, "memory", "cpu", "pids")
 		},
+		"webConfig": func(n ast.Node, path string) {
+			r.fields(n, path, map[string]field{"open": r.texts(&a.Open)})
+		},
 	}, "recycle", "prefix", "instances", "release", "warmup", "idle")
 	if r.folder != "" && !filepath.IsAbs(a.Root) {
 		a.Root = filepath.Join(r.folder, a.Root)

@@ -55,6 +55,7 @@ func application(m *typesv1.Application) (site.Application, error) {
 		Path: m.GetPath(), Root: m.GetRoot(), User: m.GetUser(), IISEnvironment: m.GetIisEnvironment(), Command: p.GetCommand(),
 		StartupTimeLimit: duration(p.GetStartupTimeLimit()), ShutdownTimeLimit: duration(p.GetShutdownTimeLimit()),
 		Drain: duration(p.GetDrain()), RequestTimeout: duration(f.GetRequestTimeout()), QueueTimeout: duration(l.GetQueueTimeout()),
+		Open: m.GetWebConfig().GetOpen(),
 	}
 	if l != nil {
 		a.BodyLimit, a.Concurrency, a.Queue = l.Body, l.Concurrency, l.Queue
@@ -109,6 +110,9 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 	}
 	if a.BodyLimit != nil || a.Concurrency != nil || a.Queue != nil || a.QueueTimeout != nil {
 		m.Limits = &typesv1.LimitSpec{Body: a.BodyLimit, Concurrency: a.Concurrency, Queue: a.Queue, QueueTimeout: durationMessage(a.QueueTimeout)}
+	}
+	if len(a.Open) > 0 {
+		m.WebConfig = &typesv1.WebConfigSpec{Open: a.Open}
 	}
 	return m
 }

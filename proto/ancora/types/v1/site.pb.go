@@ -866,7 +866,8 @@ type Application struct {
 	Limits  *LimitSpec   `protobuf:"bytes,7,opt,name=limits,proto3" json:"limits,omitempty"`
 	// Adds the variables ASPNETCORE_IIS_VERSION, _SITE_NAME, _SITE_ID, _APP_POOL_ID and others, for applications that ask for
 	// them. Only with profile ASPNETCORE.
-	IisEnvironment bool `protobuf:"varint,15,opt,name=iis_environment,json=iisEnvironment,proto3" json:"iis_environment,omitempty"`
+	IisEnvironment bool           `protobuf:"varint,15,opt,name=iis_environment,json=iisEnvironment,proto3" json:"iis_environment,omitempty"`
+	WebConfig      *WebConfigSpec `protobuf:"bytes,9,opt,name=web_config,json=webConfig,proto3" json:"web_config,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -955,6 +956,13 @@ func (x *Application) GetIisEnvironment() bool {
 		return x.IisEnvironment
 	}
 	return false
+}
+
+func (x *Application) GetWebConfig() *WebConfigSpec {
+	if x != nil {
+		return x.WebConfig
+	}
+	return nil
 }
 
 // ProcessSpec says how the process is started and ended. What is unset comes from web.config, then from the defaults.
@@ -1269,6 +1277,54 @@ func (x *LimitSpec) GetQueueTimeout() *durationpb.Duration {
 	return nil
 }
 
+// WebConfigSpec says how the folder's web.config is taken.
+type WebConfigSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What of it keeps visitors out, is not enforced, and may be open to everybody all the same; without the name in this list
+	// an application whose web.config has it does not start. Each once: anonymousAuthentication, authorization,
+	// dynamicIpSecurity, filteringRules, rewrite.
+	Open          []string `protobuf:"bytes,1,rep,name=open,proto3" json:"open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebConfigSpec) Reset() {
+	*x = WebConfigSpec{}
+	mi := &file_ancora_types_v1_site_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebConfigSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebConfigSpec) ProtoMessage() {}
+
+func (x *WebConfigSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_types_v1_site_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebConfigSpec.ProtoReflect.Descriptor instead.
+func (*WebConfigSpec) Descriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WebConfigSpec) GetOpen() []string {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
 var File_ancora_types_v1_site_proto protoreflect.FileDescriptor
 
 const file_ancora_types_v1_site_proto_rawDesc = "" +
@@ -1310,7 +1366,7 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"_\n" +
 	"\x11ClientCertificate\x12:\n" +
 	"\x04mode\x18\x01 \x01(\x0e2&.ancora.types.v1.ClientCertificateModeR\x04mode\x12\x0e\n" +
-	"\x02ca\x18\x02 \x01(\tR\x02ca\"\xd9\x02\n" +
+	"\x02ca\x18\x02 \x01(\tR\x02ca\"\x98\x03\n" +
 	"\vApplication\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\tR\x04root\x12\x12\n" +
@@ -1319,7 +1375,9 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\aprocess\x18\x05 \x01(\v2\x1c.ancora.types.v1.ProcessSpecR\aprocess\x126\n" +
 	"\aforward\x18\x06 \x01(\v2\x1c.ancora.types.v1.ForwardSpecR\aforward\x122\n" +
 	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limits\x12'\n" +
-	"\x0fiis_environment\x18\x0f \x01(\bR\x0eiisEnvironmentJ\x04\b\b\x10\tR\arelease\"\x87\x04\n" +
+	"\x0fiis_environment\x18\x0f \x01(\bR\x0eiisEnvironment\x12=\n" +
+	"\n" +
+	"web_config\x18\t \x01(\v2\x1e.ancora.types.v1.WebConfigSpecR\twebConfigJ\x04\b\b\x10\tR\arelease\"\x87\x04\n" +
 	"\vProcessSpec\x12\x18\n" +
 	"\acommand\x18\x01 \x03(\tR\acommand\x126\n" +
 	"\x03env\x18\x02 \x03(\v2$.ancora.types.v1.EnvironmentVariableR\x03env\x120\n" +
@@ -1348,7 +1406,9 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\rqueue_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\fqueueTimeoutB\a\n" +
 	"\x05_bodyB\x0e\n" +
 	"\f_concurrencyB\b\n" +
-	"\x06_queue*}\n" +
+	"\x06_queue\"#\n" +
+	"\rWebConfigSpec\x12\x12\n" +
+	"\x04open\x18\x01 \x03(\tR\x04open*}\n" +
 	"\tAccessLog\x12\x1a\n" +
 	"\x16ACCESS_LOG_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACCESS_LOG_OFF\x10\x01\x12\x13\n" +
@@ -1393,7 +1453,7 @@ func file_ancora_types_v1_site_proto_rawDescGZIP() []byte {
 }
 
 var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_ancora_types_v1_site_proto_goTypes = []any{
 	(AccessLog)(0),                // 0: ancora.types.v1.AccessLog
 	(Redirect)(0),                 // 1: ancora.types.v1.Redirect
@@ -1414,18 +1474,19 @@ var file_ancora_types_v1_site_proto_goTypes = []any{
 	(*EnvironmentVariable)(nil),   // 16: ancora.types.v1.EnvironmentVariable
 	(*ForwardSpec)(nil),           // 17: ancora.types.v1.ForwardSpec
 	(*LimitSpec)(nil),             // 18: ancora.types.v1.LimitSpec
-	nil,                           // 19: ancora.types.v1.Site.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(*WebConfigSpec)(nil),         // 19: ancora.types.v1.WebConfigSpec
+	nil,                           // 20: ancora.types.v1.Site.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
 }
 var file_ancora_types_v1_site_proto_depIdxs = []int32{
-	19, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
+	20, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
 	8,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
 	10, // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
 	14, // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
 	0,  // 4: ancora.types.v1.Site.access_log:type_name -> ancora.types.v1.AccessLog
-	20, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
-	20, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
+	21, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
+	21, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
 	9,  // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
 	11, // 8: ancora.types.v1.Binding.tls:type_name -> ancora.types.v1.Tls
 	1,  // 9: ancora.types.v1.Binding.redirect:type_name -> ancora.types.v1.Redirect
@@ -1436,20 +1497,21 @@ var file_ancora_types_v1_site_proto_depIdxs = []int32{
 	15, // 14: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
 	17, // 15: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
 	18, // 16: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
-	16, // 17: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
-	5,  // 18: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
-	21, // 19: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
-	21, // 20: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
-	4,  // 21: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
-	21, // 22: ancora.types.v1.ProcessSpec.drain:type_name -> google.protobuf.Duration
-	21, // 23: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	6,  // 24: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
-	21, // 25: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	19, // 17: ancora.types.v1.Application.web_config:type_name -> ancora.types.v1.WebConfigSpec
+	16, // 18: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
+	5,  // 19: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
+	22, // 20: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
+	22, // 21: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
+	4,  // 22: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
+	22, // 23: ancora.types.v1.ProcessSpec.drain:type_name -> google.protobuf.Duration
+	22, // 24: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	6,  // 25: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
+	22, // 26: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }
@@ -1466,7 +1528,7 @@ func file_ancora_types_v1_site_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_site_proto_rawDesc), len(file_ancora_types_v1_site_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
