@@ -9,15 +9,17 @@ import (
 
 // ParseBelow reads the file of an application that lies below others; above is what the nearest of them leaves to it, as
 // Bequest gives it, and belongs to the result. Of equal names the file's own wins (N20).
-func ParseBelow(above *Config, file string, content []byte) (*Config, error) {
-	return parse(newReader(above, file), content)
+func ParseBelow(above *Config, file string, content []byte, open ...string) (*Config, error) {
+	r := newReader(above, file)
+	r.open = open
+	return parse(r, content)
 }
 
 // Bequest reads a file for the applications below its own: all but what stands in a location that says
-// inheritInChildApplications="false" (SCH-3), or is for a path. What only the application itself could miss is no error.
-func Bequest(above *Config, file string, content []byte) (*Config, error) {
+// inheritInChildApplications="false" (SCH-3). Its edits still have their paths from its own application: EditsBelow. What only the application itself could miss is no error.
+func Bequest(above *Config, file string, content []byte, open ...string) (*Config, error) {
 	r := newReader(above, file)
-	r.bequest = true
+	r.bequest, r.open = true, open
 	return parse(r, content)
 }
 
@@ -34,7 +36,7 @@ func newReader(above *Config, file string) *reader {
 	if above != nil {
 		*c = *above
 	}
-	c.File, c.Notes = file, nil
+	c.File, c.Notes, c.Initialization, c.Edits = file, nil, nil, slices.Clip(c.Edits)
 	r := &reader{file: file, config: c, inherited: c.Section, variableNames: map[string]bool{}, handlerNames: map[string]int{}, mapped: len(c.Handlers) > 0}
 	c.Section = ""
 	return r
@@ -75,9 +77,8 @@ func (r *reader) settle(at place) {
 
 // stays says of a location that those below have nothing of it.
 func (r *reader) stays(e *element) bool {
-	path, _ := e.attribute("path")
 	inherit, _ := e.attribute("inheritInChildApplications")
-	return strings.EqualFold(inherit.value, "false") || path.value != "" && path.value != "."
+	return strings.EqualFold(inherit.value, "false")
 }
 
 // stands notes a place for those who find out later that what stands there cannot be used.

@@ -26,6 +26,9 @@ type reader struct {
 	foreign *Error
 	// describing is where attributes are described instead of read; nil while a file is read.
 	describing *Section
+	// met are the sections that may stand once at a place; open is what the site accepts to be open to everybody.
+	met  map[seen]place
+	open []string
 }
 
 func (r *reader) wrong(at place, field, value, format string, args ...any) {
@@ -114,29 +117,36 @@ func (r *reader) location(e *element) {
 			r.wrong(a.at, a.name, a.value, "is no attribute of location: %s", meant(a.name, []string{"path", "inheritInChildApplications", "allowOverride", "overrideMode"}))
 		}
 	}
-	var own place
+	var at place
 	for _, child := range e.children {
 		if child.name != "system.webServer" {
 			r.ignored(child, child.name)
 			continue
 		}
 		if path == "" || path == "." {
-			r.webServer(child, &own)
+			r.webServer(child, &at)
 			continue
 		}
 		for _, section := range child.children {
-			if section.name == "aspNetCore" || section.name == "httpPlatform" {
+			own := section.name == "aspNetCore" || section.name == "httpPlatform"
+			switch {
+			case own && !r.bequest:
 				r.unusable(e.at, section.name, "", "stands in location path=%q: it is read from the application's own section only, not from a path in it", path)
 				return
+			case own, r.enforce(&at, path, section):
+			default:
+				r.note(section.at, "%s of location path=%q is not honoured yet", section.name, path)
 			}
 		}
-		r.note(e.at, "location path=%q is not honoured yet", path)
 	}
 }
 
 // webServer reads the group of sections; handlers is where those of the same place in the file were met.
 func (r *reader) webServer(e *element, handlers *place) {
 	for _, s := range e.children {
+		if r.enforce(handlers, "", s) {
+			continue
+		}
 		switch s.name {
 		case "aspNetCore", "httpPlatform":
 			if r.section != nil {
@@ -155,50 +165,16 @@ func (r *reader) webServer(e *element, handlers *place) {
 		case "iisnode":
 			r.foreignTo(s.at, s.name, "", "this application was written for iisnode: give the site a command, or write an httpPlatform section")
 			r.ignored(s, s.name)
-		case "security", "httpProtocol":
-			r.group(s, s.name)
 		default:
 			for _, own := range []string{"aspNetCore", "httpPlatform", "handlers"} {
 				if strings.EqualFold(s.name, own) {
 					r.wrong(s.at, "<"+s.name+">", "", "is spelled wrongly: %s is meant", own)
 				}
 			}
-			r.strict(s)
 			r.ignored(s, s.name)
 		}
 	}
 	r.noText(e)
-}
-
-// strict finds the one mistake that turns a section that people rely on into nothing.
-func (r *reader) strict(s *element) {
-	if s.name != "httpErrors" {
-		return
-	}
-	for _, a := range s.attributes {
-		if !slices.Contains([]string{"errorMode", "existingResponse", "defaultResponseMode", "detailedMoreInformationLink", "defaultPath", "allowAbsolutePathsWhenDelegated", "lockAttributes", "lockItem"}, a.name) {
-			r.wrong(a.at, a.name, a.value, "is no attribute of httpErrors (existingResponse, errorMode and others are)")
-		}
-	}
-}
-
-// group holds sections; each is named by its path.
-func (r *reader) group(e *element, path string) {
-	if len(e.children) == 0 || len(e.attributes) > 0 {
-		r.ignored(e, path)
-	}
-	for _, child := range e.children {
-		full := path + "/" + child.name
-		switch {
-		case full == "security/requestFiltering", full == "security/authentication":
-			r.group(child, full)
-		default:
-			r.ignored(child, full)
-		}
-		if enabled, ok := child.attribute("enabled"); ok && full == "security/authentication/anonymousAuthentication" && strings.EqualFold(enabled.value, "false") {
-			r.wrong(child.at, "anonymousAuthentication", "", "is disabled: logging visitors on is not supported yet, and the site would be open to everybody")
-		}
-	}
 }
 
 // noText finds what a lost < leaves behind.

@@ -42,6 +42,10 @@ type Config struct {
 	Handlers []Handler
 	// Places has where the attributes of the section stand by their names, and variables by `name=` in lower case.
 	Places map[string]Place
+	// Edits are what the file changes of what requests and answers are asked; Rules makes rules of them.
+	Edits []Edit
+	// Initialization is nil when there is none.
+	Initialization *Initialization
 	// Notes is what operators should know of how the file is read.
 	Notes []Note
 }
@@ -157,8 +161,11 @@ func Find(folder string) (string, error) {
 	return filepath.Join(folder, found), nil
 }
 
-// Parse reads a file. Its error is an Errors with everything that is wrong; nothing is returned beside it.
-func Parse(file string, content []byte) (*Config, error) { return parse(newReader(nil, file), content) }
+// Parse reads a file. Its error is an Errors with everything that is wrong; nothing is returned beside it. What keeps visitors
+// out and is not enforced is wrong, unless open names it (site.Restrictions).
+func Parse(file string, content []byte, open ...string) (*Config, error) {
+	return ParseBelow(nil, file, content, open...)
+}
 
 func parse(r *reader, content []byte) (*Config, error) {
 	root, problem := readTree(r.file, content)

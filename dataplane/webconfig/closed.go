@@ -1,0 +1,113 @@
+package webconfig
+
+import "strings"
+
+// What of a web.config keeps visitors out, and is not enforced. These sections are not ours: nothing in them is an error but
+// that.
+
+func isTrue(e *element, name string) bool {
+	a, _ := e.attribute(name)
+	return strings.EqualFold(a.value, "true")
+}
+
+func isFalse(e *element, name string) bool {
+	a, _ := e.attribute(name)
+	return strings.EqualFold(a.value, "false")
+}
+
+// authentication is a group: only that visitors may stay unknown is what makes a site open.
+func (r *reader) authentication(e *element, path string) {
+	if len(e.children) == 0 {
+		r.ignored(e, path)
+	}
+	for _, s := range e.children {
+		if s.name == "anonymousAuthentication" && isFalse(s, "enabled") {
+			r.closed(s.at, "anonymousAuthentication", "is disabled, so that visitors have to log on")
+			continue
+		}
+		r.ignored(s, path+"/"+s.name)
+	}
+}
+
+// authorization says who may come in. Everybody may unless something denies, or what IIS allows is taken away.
+func (r *reader) authorization(e *element, path string) {
+	var shut *element
+	for _, rule := range e.children {
+		access, _ := rule.attribute("accessType")
+		users, _ := rule.attribute("users")
+		verbs, _ := rule.attribute("verbs")
+		switch {
+		case rule.name == "clear", rule.name == "remove", rule.name == "add" && strings.EqualFold(access.value, "Deny"):
+			if shut == nil {
+				shut = rule
+			}
+		case rule.name == "add" && strings.TrimSpace(users.value) == "*" && verbs.value == "" && (shut == nil || shut.name != "add"):
+			shut = nil
+		}
+	}
+	if shut == nil {
+		r.ignored(e, path)
+		return
+	}
+	r.closed(shut.at, "authorization", "does not let everybody in")
+}
+
+// dynamicIPSecurity shuts out who asks too often.
+func (r *reader) dynamicIPSecurity(e *element, path string) {
+	for _, s := range e.children {
+		if isTrue(s, "enabled") && !isTrue(e, "enableLoggingOnlyMode") {
+			r.closed(s.at, "dynamicIpSecurity", "shuts out who asks too often (%s)", s.name)
+			return
+		}
+	}
+	r.ignored(e, path)
+}
+
+// rewrite has rules that forbid, and others that visitors would miss.
+func (r *reader) rewrite(e *element) {
+	for _, rules := range e.children {
+		if rules.name != "rules" {
+			continue
+		}
+		for _, rule := range rules.children {
+			if rule.name == "rule" && !isFalse(rule, "enabled") {
+				r.rewriteRule(rule)
+			}
+		}
+	}
+}
+
+func (r *reader) rewriteRule(rule *element) {
+	name, _ := rule.attribute("name")
+	for _, action := range rule.children {
+		if action.name != "action" {
+			continue
+		}
+		kind, _ := action.attribute("type")
+		status, _ := action.attribute("statusCode")
+		url, _ := action.attribute("url")
+		switch strings.ToLower(kind.value) {
+		case "abortrequest":
+			r.closed(action.at, "rewrite", "rule %q cuts requests off", name.value)
+		case "customresponse":
+			if strings.HasPrefix(status.value, "4") || strings.HasPrefix(status.value, "5") {
+				r.closed(action.at, "rewrite", "rule %q refuses requests with %s", name.value, status.value)
+				continue
+			}
+			r.say(Warning, action.at, "rewrite rule %q answers with %s: it is not followed", name.value, status.value)
+		case "redirect":
+			r.say(Warning, action.at, "rewrite rule %q redirects to %s: it is not followed", name.value, url.value)
+		case "rewrite":
+			r.say(Warning, action.at, "rewrite rule %q rewrites to %s: it is not followed", name.value, url.value)
+		}
+	}
+}
+
+func (r *reader) httpRedirect(e *element) {
+	if !isTrue(e, "enabled") {
+		r.ignored(e, e.name)
+		return
+	}
+	to, _ := e.attribute("destination")
+	r.say(Warning, e.at, "httpRedirect to %s is not followed", to.value)
+}

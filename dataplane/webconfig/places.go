@@ -1,0 +1,198 @@
+package webconfig
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ancora-fleet/ancora/dataplane/filter"
+)
+
+// spot is where a section stands: the path that location names, and what tells one location from the next.
+type spot struct {
+	path string
+	in   *place
+}
+
+// seen is a section that was met at a spot.
+type seen struct {
+	in   *place
+	name string
+}
+
+// enforce reads a section that restricts requests or dresses answers; false: it is none of these. in is the same for the
+// sections of one location, and path the one that it names, empty for the application itself.
+func (r *reader) enforce(in *place, path string, s *element) bool {
+	at := spot{strings.Trim(strings.ReplaceAll(path, `\`, "/"), "/"), in}
+	switch s.name {
+	case "security":
+		r.security(at, s)
+	case "httpProtocol":
+		r.httpProtocol(at, s)
+	case "httpErrors":
+		r.once(at, s, s.name, r.httpErrors)
+	case "webSocket":
+		r.once(at, s, s.name, r.webSocket)
+	case "applicationInitialization":
+		r.once(at, s, s.name, r.initialization)
+	case "rewrite":
+		r.rewrite(s)
+		r.ignored(s, s.name)
+	case "httpRedirect":
+		r.httpRedirect(s)
+	default:
+		return r.misspelt(s, "", "security", "httpProtocol", "httpErrors", "webSocket", "applicationInitialization")
+	}
+	return true
+}
+
+// misspelt finds a section that would be enforced if it were spelled with the right case.
+func (r *reader) misspelt(s *element, group string, names ...string) bool {
+	for _, name := range names {
+		if s.name != name && strings.EqualFold(s.name, name) {
+			r.wrong(s.at, "<"+s.name+">", "", "is spelled wrongly: %s is meant", group+name)
+			return true
+		}
+	}
+	return false
+}
+
+// once reads one that may stand once at a spot.
+func (r *reader) once(at spot, e *element, name string, read func(at spot, e *element, name string)) {
+	if first, twice := r.met[seen{at.in, name}]; twice {
+		r.wrong(e.at, "<"+e.name+">", "", "stands twice: line %d has it already", first.line)
+		return
+	}
+	if r.met == nil {
+		r.met = map[seen]place{}
+	}
+	r.met[seen{at.in, name}] = e.at
+	read(at, e, name)
+}
+
+func (r *reader) edit(at spot, do func(*filter.Rules)) {
+	r.config.Edits = append(r.config.Edits, Edit{at.path, do})
+}
+
+// honoured says that a section has the effect it has in IIS.
+func (r *reader) honoured(at spot, e *element, name string) {
+	if at.path != "" {
+		name += " of location path=\"" + at.path + "\""
+	}
+	r.say(Honoured, e.at, "%s is honoured", name)
+}
+
+// take reads the attributes of an element of ours; what locks a section has no meaning in the last file that is read.
+func (r *reader) take(e *element, known map[string]read) {
+	r.noText(e)
+	for _, a := range e.attributes {
+		if read := known[a.name]; read != nil {
+			read(a)
+			continue
+		}
+		switch a.name {
+		case "lockAttributes", "lockAllAttributesExcept", "lockElements", "lockAllElementsExcept", "lockItem":
+			continue
+		}
+		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, names(known)))
+	}
+}
+
+// holds reads the elements in one of ours.
+func (r *reader) holds(e *element, known map[string]func(*element)) {
+	for _, child := range e.children {
+		if read := known[child.name]; read != nil {
+			read(child)
+			continue
+		}
+		r.wrong(child.at, "<"+child.name+">", "", "is no element of %s: %s", e.name, meant(child.name, names(known)))
+	}
+}
+
+func names[T any](known map[string]T) []string {
+	var all []string
+	for name := range known {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// word takes an attribute that must hold something.
+func (r *reader) word(to *string) read {
+	return func(a attribute) {
+		if *to = a.value; strings.TrimSpace(a.value) == "" {
+			r.wrong(a.at, a.name, a.value, "is empty")
+		}
+	}
+}
+
+// loose takes an attribute that may be empty.
+func (r *reader) loose(to *string) read { return func(a attribute) { *to = a.value } }
+
+// flag takes a boolean.
+func (r *reader) flag(to *bool) read { return r.boolean(func(_ attribute, on bool) { *to = on }) }
+
+// unsigned takes a number of 32 bits without a sign, as IIS keeps its limits.
+func (r *reader) unsigned(to **uint32) read {
+	return func(a attribute) {
+		n, err := strconv.ParseUint(a.value, 10, 32)
+		if err != nil {
+			r.wrong(a.at, a.name, a.value, "is not in 0 to 4294967295")
+			return
+		}
+		small := uint32(n)
+		*to = &small
+	}
+}
+
+// integer takes a number of a range.
+func (r *reader) integer(to *int, least, most int) read {
+	return func(a attribute) {
+		n, err := strconv.Atoi(a.value)
+		if err != nil || n < least || n > most {
+			r.wrong(a.at, a.name, a.value, "is not in %d to %d", least, most)
+			return
+		}
+		*to = n
+	}
+}
+
+// oneOf takes a word of a list, in any case.
+func (r *reader) oneOf(to *string, words ...string) read {
+	return func(a attribute) {
+		for _, w := range words {
+			if strings.EqualFold(w, a.value) {
+				*to = w
+				return
+			}
+		}
+		r.wrong(a.at, a.name, a.value, "is not known: %s", strings.Join(words, ", "))
+	}
+}
+
+// ignore takes an attribute that has no effect here.
+func (r *reader) ignore(path string) read {
+	return func(a attribute) { r.note(a.at, "%s: %s=\"%s\" has no effect", path, a.name, a.value) }
+}
+
+// required finds the attribute that an element cannot do without.
+func (r *reader) required(e *element, name string) bool {
+	if _, ok := e.attribute(name); !ok {
+		r.wrong(e.at, name, "", "is missing in <%s>", e.name)
+		return false
+	}
+	return true
+}
+
+// closed is met where the file keeps visitors out in a way that is not enforced: the application does not start, unless the
+// site says that it may be open.
+func (r *reader) closed(at place, name, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if slices.Contains(r.open, name) {
+		r.say(Warning, at, "%s %s, which is not enforced: the site accepts that with open: [%s]", name, text, name)
+		return
+	}
+	r.wrong(at, name, "", "%s, which is not enforced, and the site would be open to everybody: an application that guards itself is accepted with webConfig: {open: [%s]} in the site file", text, name)
+}
