@@ -12,6 +12,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/capture"
+	"github.com/ancora-fleet/ancora/dataplane/filter"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
 	"github.com/ancora-fleet/ancora/dataplane/process"
@@ -174,6 +175,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 		Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
 		BodyLimit: bodyLimit(plan.BodyLimit), Handlers: handlers(plan.Handlers),
 		Limits: turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
+		Filter: filter.Compile(plan.Rules),
 	}
 }
 

@@ -30,6 +30,7 @@ const configLimit = 1 << 20
 // there is neither. A folder above that this host does not allow leaves nothing: its own application is refused for it.
 func (s *Server) readConfig(w *site.Site, a *site.Application, root string) (*webconfig.Config, error) {
 	var above *webconfig.Config
+	from := "/" // whose paths those of above begin at
 	for _, up := range ancestors(w, a.Path) {
 		folder, err := s.allowedRoot(up.Root)
 		if err != nil {
@@ -42,10 +43,13 @@ func (s *Server) readConfig(w *site.Site, a *site.Application, root string) (*we
 		if err != nil {
 			return nil, err
 		}
-		if above, err = webconfig.Bequest(above, file, content); err != nil {
+		move(above, from, up.Path)
+		if above, err = webconfig.Bequest(above, file, content, a.Open...); err != nil {
 			return nil, err
 		}
+		from = up.Path
 	}
+	move(above, from, a.Path)
 	file, content, err := configFile(root)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && above == nil:
@@ -55,7 +59,14 @@ func (s *Server) readConfig(w *site.Site, a *site.Application, root string) (*we
 	case err != nil:
 		return nil, err
 	}
-	return webconfig.ParseBelow(above, file, content)
+	return webconfig.ParseBelow(above, file, content, a.Open...)
+}
+
+// move makes what is inherited from an application that of one below it.
+func move(above *webconfig.Config, from, to string) {
+	if above != nil {
+		above.Edits = webconfig.EditsBelow(above.Edits, strings.TrimPrefix(to[len(strings.TrimSuffix(from, "/")):], "/"))
+	}
 }
 
 // ancestors are the applications above a path, the highest first.

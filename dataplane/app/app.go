@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/ancora-fleet/ancora/dataplane/filter"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/offline"
@@ -32,8 +33,10 @@ type Spec struct {
 	Alone bool
 	// RequestTimeout is inactivity (FWD-30); 0 is none.
 	RequestTimeout time.Duration
-	// BodyLimit is as in forward.Options.
+	// BodyLimit is as in forward.Options; what Filter says of a place goes before it.
 	BodyLimit int64
+	// Filter is what the application's web.config asks of requests and answers; nil: nothing.
+	Filter *filter.Set
 	// Limits bound the requests at once. They are the application's, whatever number of instances it has and whichever of
 	// them is being replaced.
 	Limits turnstile.Limits
@@ -71,6 +74,7 @@ type App struct {
 	site, path string
 	log        hclog.Logger
 	offline    *offline.State
+	pages      *errorPages
 	door       atomic.Pointer[door]
 	turnstile  *turnstile.Turnstile
 	noInstance atomic.Uint64 // requests refused since no instance came up
@@ -102,7 +106,7 @@ func New(site, path, root string, log hclog.Logger, changed func()) *App {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	a := &App{site: site, path: path, log: log.With("site", site, "application", path), turnstile: turnstile.New(turnstile.Limits{}), changed: changed}
+	a := &App{site: site, path: path, log: log.With("site", site, "application", path), turnstile: turnstile.New(turnstile.Limits{}), pages: newErrorPages(root), changed: changed}
 	state := offline.New(site, root, func() {
 		if a.offline != nil {
 			a.turn()

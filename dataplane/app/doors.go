@@ -29,39 +29,46 @@ type running struct {
 }
 
 func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
+	var is rules
+	if d.spec.Filter != nil {
+		var passes bool
+		if is, passes = d.admit(r, w); !passes {
+			return
+		}
+	}
 	if h := d.spec.Handlers; h != nil && !h.Take(r.Method, r.Path[len(r.Base):]) {
-		send(w, page.Unmapped(), 0)
+		d.answer(w, is, page.Unmapped(), 0)
 		return
 	}
-	if opt := d.options(); opt.TooLarge(r) { // neither an instance nor a place is needed to say so
-		send(w, page.TooLarge(), 0)
+	if opt := d.options(is); opt.TooLarge(r) { // neither an instance nor a place is needed to say so
+		d.answer(w, is, page.TooLarge(), 0)
 		return
 	}
 	a, client := d.app, forward.Source(r.Client.Addr())
 	if err := a.enter(r, client); err != nil {
-		d.refuse(r, w, err)
+		d.refuse(r, w, is, err)
 		return
 	}
 	d, claim, err := d.claim(r.Context)
 	if err != nil {
 		a.turnstile.Leave()
-		d.refuse(r, w, err)
+		d.refuse(r, w, is, err)
 		return
 	}
 	defer a.leave(claim)
-	opt := d.options()
+	opt := d.options(is)
 	opt.Token, opt.Ending = claim.Token, claim.Ending
 	err = forward.Serve(r, w, claim.Upstream, opt)
 	if err == nil {
 		a.turnstile.Served(client)
 	}
 	if failure, ok := errors.AsType[*forward.Error](err); ok && !failure.Sent {
-		d.failed(w, failure)
+		d.failed(w, is, failure)
 	}
 }
 
 // refuse answers a request that got no instance.
-func (d *running) refuse(r *forward.Request, w forward.ResponseWriter, err error) {
+func (d *running) refuse(r *forward.Request, w forward.ResponseWriter, is rules, err error) {
 	switch {
 	case errors.Is(err, supervise.ErrStopping), errors.Is(err, turnstile.ErrClosed):
 		// This door was retired while the request stood in it: the one that stands there now answers.
@@ -69,26 +76,26 @@ func (d *running) refuse(r *forward.Request, w forward.ResponseWriter, err error
 			now.Serve(r, w)
 			return
 		}
-		send(w, page.Unavailable("This address is being changed. Please try again."), 1)
+		d.answer(w, is, page.Unavailable("This address is being changed. Please try again."), 1)
 	case errors.Is(err, turnstile.ErrFull):
-		send(w, page.Unavailable("Too many requests wait already. Please try again."), retryLater)
+		d.answer(w, is, page.Unavailable("Too many requests wait already. Please try again."), retryLater)
 	case errors.Is(err, turnstile.ErrLate):
-		send(w, page.Unavailable("This address has too much to do. Please try again."), retryLater)
+		d.answer(w, is, page.Unavailable("This address has too much to do. Please try again."), retryLater)
 	case r.Context.Err() != nil:
 		w.Abort(context.Cause(r.Context))
 	default:
 		d.app.noInstance.Add(1)
-		d.notStarted(w, err)
+		d.notStarted(w, is, err)
 	}
 }
 
 // notStarted answers a request that found no instance and got none to start.
-func (d *running) notStarted(w forward.ResponseWriter, err error) {
+func (d *running) notStarted(w forward.ResponseWriter, is rules, err error) {
 	retry := 0
 	if refused, ok := errors.AsType[*supervise.RefusedError](err); ok {
 		retry = seconds(refused.RetryAfter)
 	}
-	send(w, d.startPage(err), retry)
+	d.answer(w, is, d.startPage(err), retry)
 }
 
 func (d *running) startPage(err error) page.Page {
@@ -106,23 +113,23 @@ func (d *running) startPage(err error) page.Page {
 }
 
 // failed answers a request whose instance gave no answer (ERR-5).
-func (d *running) failed(w forward.ResponseWriter, failure *forward.Error) {
+func (d *running) failed(w forward.ResponseWriter, is rules, failure *forward.Error) {
 	switch failure.Kind {
 	case forward.ClientGone:
 		w.Abort(failure)
 	case forward.TooLarge:
-		send(w, page.TooLarge(), 0)
+		d.answer(w, is, page.TooLarge(), 0)
 	case forward.TooSlow:
-		send(w, page.TooSlow(), 0)
+		d.answer(w, is, page.TooSlow(), 0)
 	case forward.BadRequest:
-		send(w, page.BadRequest(), 0)
+		d.answer(w, is, page.BadRequest(), 0)
 	default:
 		d.app.log.Debug("request not answered", "error", failure)
 		detail := ""
 		if d.spec.Development {
 			detail = failure.Error()
 		}
-		send(w, page.BadGateway("502.3", detail), 0)
+		d.answer(w, is, page.BadGateway("502.3", detail), 0)
 	}
 }
 
@@ -174,14 +181,33 @@ func (NotFound) Serve(_ *forward.Request, w forward.ResponseWriter) { send(w, pa
 type detailer interface{ Substatus(n int) }
 
 func send(w forward.ResponseWriter, p page.Page, retryAfter int) {
+	answer{page: p, kind: page.ContentType, retryAfter: retryAfter}.send(w)
+}
+
+// answer is one that is ours.
+type answer struct {
+	page       page.Page
+	kind       string // Content-Type
+	location   string // where visitors are sent instead
+	retryAfter int    // in seconds; 0: nothing is said
+	add        []forward.Field
+}
+
+func (a answer) send(w forward.ResponseWriter) {
+	p := a.page
 	if d, ok := w.(detailer); ok && p.Substatus != 0 {
 		d.Substatus(p.Substatus)
 	}
-	fields := []forward.Field{field("Content-Type", page.ContentType), field("Cache-Control", "no-store"), field(forward.ErrorField, p.Code)}
-	if retryAfter > 0 {
-		fields = append(fields, field("Retry-After", strconv.Itoa(retryAfter)))
+	fields := []forward.Field{field("Content-Type", a.kind), field("Cache-Control", "no-store"), field(forward.ErrorField, p.Code)}
+	if a.retryAfter > 0 {
+		fields = append(fields, field("Retry-After", strconv.Itoa(a.retryAfter)))
 	}
-	if w.Head(p.Status, fields, int64(len(p.Body))) == nil {
+	status := p.Status
+	if a.location != "" {
+		status = 302
+		fields = append(fields[1:], field("Location", a.location))
+	}
+	if w.Head(status, append(fields, a.add...), int64(len(p.Body))) == nil {
 		_, _ = w.Write(p.Body)
 	}
 }

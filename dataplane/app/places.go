@@ -10,9 +10,11 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/turnstile"
 )
 
-// options are those of every request; the token is the instance's.
-func (d *running) options() forward.Options {
-	return forward.Options{Generic: d.spec.Generic, RequestTimeout: d.spec.RequestTimeout, BodyLimit: d.spec.BodyLimit}
+// options are those of a request; the token is the instance's.
+func (d *running) options(is rules) forward.Options {
+	opt := forward.Options{Generic: d.spec.Generic, RequestTimeout: d.spec.RequestTimeout, BodyLimit: d.spec.BodyLimit}
+	is.apply(&opt)
+	return opt
 }
 
 // enter takes a place, or stands in line for one.

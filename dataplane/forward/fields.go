@@ -3,6 +3,7 @@ package forward
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/ancora-fleet/ancora/dataplane/h1"
@@ -265,6 +266,14 @@ func filterAnswer(a *h1.Response, token string) []Field {
 		kept = append(kept, f)
 	}
 	return kept
+}
+
+// dress adds what the application's rules want in every final answer, and takes out of it what they do not.
+func (o *Options) dress(fields []Field) []Field {
+	if o.NoServer {
+		fields = slices.DeleteFunc(fields, func(f Field) bool { return fold(f.Name, "Server") })
+	}
+	return append(fields, o.Add...)
 }
 
 // ErrorField carries the bare code of an answer that is ours and not the application's; one that an application sends does

@@ -31,6 +31,9 @@ type Options struct {
 	RequestTimeout time.Duration
 	// BodyLimit is in bytes; 0 means DefaultBodyLimit. Unlimited and NoBody are the two that no number of bytes says.
 	BodyLimit int64
+	// Add is put behind the fields of every final answer, NoServer takes Server out of them.
+	Add      []Field
+	NoServer bool
 	// Ending ends when the instance is about to end: a WebSocket is told so. Nil: never.
 	Ending context.Context
 }
@@ -229,7 +232,7 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 		defer s.Stop(nil)
 	}
 	status, length := answer.Status, answer.Length
-	fields := filterAnswer(answer, x.opt.Token)
+	fields := x.opt.dress(filterAnswer(answer, x.opt.Token))
 	piece, err := c.Poll()
 	if err != nil && err != io.EOF {
 		return err

@@ -38,7 +38,7 @@ type stream struct {
 func (x *exchange) tunnel(c *upstream.Conn, answer *h1.Response) error {
 	defer c.Discard()
 	x.sent = true
-	if err := x.w.Head(101, filterAnswer(answer, x.opt.Token), -1); err != nil {
+	if err := x.w.Head(101, x.opt.dress(filterAnswer(answer, x.opt.Token)), -1); err != nil {
 		return x.failure(clientError{err})
 	}
 	if _, err := x.w.Write(nil); err != nil {

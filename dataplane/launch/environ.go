@@ -182,7 +182,7 @@ func (p *Plan) ours(port, token string) (forced, offered map[string]string) {
 	forced["ASPNETCORE_APPL_PATH"] = p.path
 	forced["ASPNETCORE_TOKEN"] = token
 	forced["ASPNETCORE_IIS_HTTPAUTH"] = "anonymous;"
-	forced["ASPNETCORE_IIS_WEBSOCKETS_SUPPORTED"] = "true"
+	forced["ASPNETCORE_IIS_WEBSOCKETS_SUPPORTED"] = strconv.FormatBool(!p.noWebSockets)
 	forced["ASPNETCORE_IIS_PHYSICAL_PATH"] = filepath.Clean(p.root) + "/"
 	if p.httpsPort != nil {
 		offered["ASPNETCORE_ANCM_HTTPS_PORT"] = *p.httpsPort

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ancora-fleet/ancora/dataplane/filter"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
@@ -72,12 +73,15 @@ type Plan struct {
 	Debug  Debug
 	// Exposes is the setting, if there is one, by which the application shows visitors what went wrong in it.
 	Exposes string
+	// Rules are those of web.config; what the site says itself is taken out of them.
+	Rules []filter.Rules
 	// Notes says what was read differently from how it is written, or has no effect.
 	Notes []webconfig.Note
 
 	root, path, dotnetRoot string
 	written                string            // the root as the site spells it
 	iis                    map[string]string // the variables of ENV-10 to ENV-16, where the site asks for them
+	noWebSockets           bool
 	inherited              []string
 	httpsPort              *string
 	env                    []site.Variable
@@ -134,6 +138,7 @@ func (p *Plan) settings(in Input) error {
 	if a.BodyLimit != nil {
 		p.BodyLimit = *a.BodyLimit
 	}
+	p.rules(a, c)
 	p.Concurrency, p.Queue = count(limits.Concurrency, a.Concurrency), count(limits.Queue, a.Queue)
 	p.Protocol = a.Protocol
 	p.Unix = a.Socket == site.SocketUnix

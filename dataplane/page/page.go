@@ -49,8 +49,29 @@ func BadGateway(code, detail string) Page {
 	return build(502, code, "Bad Gateway", "The application behind this address gave no proper answer.", detail)
 }
 
-// Plain502 stands in for the start-up page where the application switches it off (ERR-4).
-func Plain502() Page { return build(502, "502", "Bad Gateway", "", "") }
+// Plain502 stands in for the start-up page where the application switches it off (ERR-4). Operators see 502.5 all the same.
+func Plain502() Page {
+	p := build(502, "502", "Bad Gateway", "", "")
+	p.Code, p.Substatus = "502.5", 5
+	return p
+}
+
+// Refused: the application's web.config does not let the request pass; status is 401, 403, 404 or 413.
+func Refused(status, substatus int) Page {
+	code := strconv.Itoa(status)
+	if substatus != 0 {
+		code += "." + strconv.Itoa(substatus)
+	}
+	switch status {
+	case 413:
+		return TooLarge()
+	case 404:
+		return build(404, code, "Not Found", "", "")
+	case 401:
+		return build(401, code, "Unauthorized", "", "")
+	}
+	return build(403, code, "Forbidden", "This address does not take the request.", "")
+}
 
 // Unavailable: too much to do, or going away.
 func Unavailable(text string) Page { return build(503, "503", "Service Unavailable", text, "") }
