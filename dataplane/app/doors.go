@@ -195,7 +195,7 @@ type answer struct {
 
 func (a answer) send(w forward.ResponseWriter) {
 	p := a.page
-	if d, ok := w.(detailer); ok && p.Substatus != 0 {
+	if d, ok := w.(detailer); ok && p.Substatus != 0 && a.location == "" {
 		d.Substatus(p.Substatus)
 	}
 	fields := []forward.Field{field("Content-Type", a.kind), field("Cache-Control", "no-store"), field(forward.ErrorField, p.Code)}

@@ -61,6 +61,8 @@ func TestValidate(t *testing.T) {
 		"long queue":        {func(s *Site) { s.Applications[0].Queue = &lots }, []string{"applications[0].limits.queue"}},
 		"no queue":          {func(s *Site) { s.Applications[0].Queue = &none }, nil},
 		"long wait":         {func(s *Site) { s.Applications[0].QueueTimeout = &hour }, []string{"applications[0].limits.queueTimeout"}},
+		"open":              {func(s *Site) { s.Applications[0].Open = Restrictions() }, nil},
+		"open unknown":      {func(s *Site) { s.Applications[0].Open = []string{"rewrite", "ipSecurity", "rewrite"} }, []string{"applications[0].webConfig.open[1]", "applications[0].webConfig.open[2]"}},
 		"loader variable":   {func(s *Site) { s.Applications[0].Env = []Variable{{"ld_preload", "x"}} }, []string{"applications[0].env.ld_preload"}},
 		"variable twice":    {func(s *Site) { s.Applications[0].Env = []Variable{{"A", "x"}, {"a", ""}} }, []string{"applications[0].env.a"}},
 		"empty program":     {func(s *Site) { s.Applications[0].Command = []string{""} }, []string{"applications[0].command[0]"}},
@@ -133,6 +135,7 @@ func TestCompare(t *testing.T) {
 		"limits": {func(a *Application) {
 			a.BodyLimit, a.Concurrency, a.Queue, a.QueueTimeout = &body, &two, &two, &minute
 		}, ChangeRoutes},
+		"open": {func(a *Application) { a.Open = []string{"rewrite"} }, ChangeRoutes},
 		"env":  {func(a *Application) { a.Env = []Variable{{"A", "b"}} }, ChangeSwap},
 		"root": {func(a *Application) { a.Root = "/b" }, ChangeSwap},
 	} {

@@ -44,6 +44,7 @@ applications:
     rapidFailsPerMinute: 0
     disableStartUpErrorPage: true
     limits: {body: 64MiB, concurrency: 200, queue: 0, queueTimeout: 10s}
+    webConfig: {open: [authorization, rewrite]}
   - path: /api
     root: /srv/api
     profile: generic
@@ -68,6 +69,7 @@ func wholeSite() *site.Site {
 			StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), Drain: pointer(30 * time.Second), Overlap: pointer(false), RequestTimeout: pointer(2 * time.Minute),
 			RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
 			BodyLimit: pointer(int64(64 << 20)), Concurrency: pointer(uint32(200)), Queue: pointer(uint32(0)), QueueTimeout: pointer(10 * time.Second),
+			Open: []string{"authorization", "rewrite"},
 		}, {
 			Path: "/api", Root: "/srv/api", Profile: site.ProfileGeneric, Start: site.StartAlways, Socket: site.SocketUnix, Protocol: site.ProtocolH2C,
 			Command: []string{"./api", "--listen", "127.0.0.1:${PORT}"},

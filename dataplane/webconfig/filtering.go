@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ancora-fleet/ancora/dataplane/filter"
+	"github.com/ancora-fleet/ancora/dataplane/h1"
 )
 
 // requestFiltering reads what is refused by its form. Only what is written holds: an attribute that is absent has not the
@@ -50,7 +51,14 @@ func dotted(extension string) string { return "." + strings.TrimPrefix(extension
 
 func (r *reader) requestLimits(at spot, e *element, path string) {
 	var body, url, query *uint32
-	r.take(e, map[string]read{"maxAllowedContentLength": r.unsigned(&body), "maxUrl": r.unsigned(&url), "maxQueryString": r.unsigned(&query)})
+	target := func(to **uint32) read {
+		return func(a attribute) {
+			if r.unsigned(to)(a); *to != nil && **to > h1.MaxTarget {
+				r.say(Warning, a.at, "%s: %s=\"%s\" is more than there can be: a target over 16 KiB is answered with 414 before", path, a.name, a.value)
+			}
+		}
+	}
+	r.take(e, map[string]read{"maxAllowedContentLength": r.unsigned(&body), "maxUrl": target(&url), "maxQueryString": target(&query)})
 	r.edit(at, func(rules *filter.Rules) {
 		rules.Body, rules.URL, rules.Query = either(body, rules.Body), either(url, rules.URL), either(query, rules.Query)
 	})

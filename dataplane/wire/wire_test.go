@@ -29,6 +29,7 @@ func full() *site.Site {
 			Env: []site.Variable{{Name: "A", Value: ""}}, Start: site.StartAlways, StartupTimeLimit: &limit,
 			ShutdownTimeLimit: &limit, Drain: &limit, Overlap: &plain, RequestTimeout: &timeout, RapidFailsPerMinute: &fails, DisableStartUpErrorPage: &plain,
 			BodyLimit: &body, Concurrency: &concurrency, Queue: &fails, QueueTimeout: &timeout,
+			Open: []string{"authorization"},
 		}},
 	}
 }

@@ -105,6 +105,7 @@ func routes(o options) http.Handler {
 	mux.HandleFunc("/status", procStatus)
 	mux.HandleFunc("/headers", headers)
 	mux.HandleFunc("/echo", echo)
+	mux.HandleFunc("/answer", answer)
 	mux.HandleFunc("/upload", func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%d %v\n", n, err)
@@ -134,6 +135,7 @@ func routes(o options) http.Handler {
 		fmt.Fprintln(os.Stderr, "childapp: crash on request")
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	})
+	mux.HandleFunc("/hangup", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	mux.HandleFunc("/fork", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, fork(r.URL.Query().Get("kind"))) })
 	mux.HandleFunc("/ws", websocket)
 	return mux
@@ -162,6 +164,17 @@ func headers(w http.ResponseWriter, r *http.Request) {
 	}
 	slices.Sort(lines)
 	fmt.Fprintln(w, strings.Join(lines, "\n"))
+}
+
+// answer has the status and the fields that it is asked for: /answer?status=404&Server=x.
+func answer(w http.ResponseWriter, r *http.Request) {
+	for name, values := range r.URL.Query() {
+		if name != "status" {
+			w.Header()[name] = values
+		}
+	}
+	w.WriteHeader(number(r, "status", http.StatusOK))
+	fmt.Fprintln(w, "the application's own")
 }
 
 func echo(w http.ResponseWriter, r *http.Request) {
