@@ -121,8 +121,8 @@ func TestFilterLimits(t *testing.T) {
 // sslFlags ask for TLS and for a certificate.
 func TestFilterAccess(t *testing.T) {
 	s := serveConfig(t, section(`<security><access sslFlags="Ssl, SslRequireCert" /></security>`), "", nil)
-	t.Run("C23 without TLS", func(t *testing.T) { told(t, "http", lab.Get(t, s.address, "/pid"), 403, "403.4") })
-	t.Run("C23 without a certificate", func(t *testing.T) {
+	t.Run("without TLS", func(t *testing.T) { told(t, "http", lab.Get(t, s.address, "/pid"), 403, "403.4") })
+	t.Run("without a certificate", func(t *testing.T) {
 		told(t, "https", visit(t, s.address, "GET /pid HTTP/1.1\r\nX-Forwarded-Proto: https", "").response(t), 403, "403.7")
 	})
 }
@@ -138,7 +138,7 @@ func TestFilterAnswers(t *testing.T) {
 			t.Errorf("%s: %s", a.Header.Get("Content-Type"), a.Body)
 		}
 	})
-	t.Run("E08 the page of 502.3", func(t *testing.T) {
+	t.Run("the page of 502.3", func(t *testing.T) {
 		config := section(`<aspNetCore processPath="x" disableStartUpErrorPage="true" /><httpErrors><error statusCode="502" path="any.html" /><error statusCode="502" subStatusCode="3" path="three.html" /></httpErrors>`)
 		s := serveConfig(t, config, "", map[string]string{"any.html": "any", "three.html": "three"}, "-exit", "3")
 		if a := lab.Get(t, s.address, "/"); a.Status != 502 || a.Body != "three" {
@@ -153,7 +153,7 @@ func TestFilterAnswers(t *testing.T) {
 			t.Error(a.Body)
 		}
 	})
-	t.Run("D22 the application's own error", func(t *testing.T) {
+	t.Run("028 the application's own error", func(t *testing.T) {
 		a := lab.Get(t, s.address, "/answer?status=502&X-Ancora-Error=502.3&x_ancora_error=1")
 		told(t, "its own", a, 502, "")
 		if a.Body != "the application's own\n" || len(a.Header["X_ancora_error"])+len(a.Header["x_ancora_error"]) > 0 {
@@ -208,13 +208,13 @@ func TestFilterHeaders(t *testing.T) {
 // Where WebSockets are switched off, the application is told so and gets a plain request.
 func TestFilterWebSockets(t *testing.T) {
 	s := serveConfig(t, configCase(t, "029-websocket-off-and-warm-up.config"), "", nil)
-	t.Run("J04 029 the upgrade is dropped", func(t *testing.T) {
+	t.Run("029 the upgrade is dropped", func(t *testing.T) {
 		a := visit(t, s.address, "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "").response(t)
 		if a.Status != 400 || a.Body != "no upgrade\n" || a.Header.Get("Upgrade") != "" || strings.EqualFold(a.Header.Get("Connection"), "upgrade") {
 			t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
 		}
 	})
-	t.Run("B19 029 the application is told", func(t *testing.T) {
+	t.Run("029 the application is told", func(t *testing.T) {
 		if body := lab.Get(t, s.address, "/env").Body; !strings.Contains(body, "ASPNETCORE_IIS_WEBSOCKETS_SUPPORTED=false\n") {
 			t.Error(body)
 		}
