@@ -244,3 +244,26 @@ func TestFilterOpen(t *testing.T) {
 		}
 	})
 }
+
+// An application below another one is as closed as what is above it, at its own place.
+func TestFilterInherited(t *testing.T) {
+	dir := lab.Dir(t)
+	lab.Folder(t, dir, "root", map[string]string{"web.config": `<configuration><location path="api/inner/hidden"><system.webServer><security><ipSecurity allowUnlisted="false" /></security></system.webServer></location>
+<system.webServer><security><requestFiltering><hiddenSegments><add segment="private" /></hiddenSegments></requestFiltering></security></system.webServer></configuration>`})
+	lab.Folder(t, dir, "api", nil)
+	lab.Folder(t, dir, "inner", map[string]string{"web.config": section(`<security><requestFiltering><hiddenSegments><add segment="own" /></hiddenSegments></requestFiltering></security>`)})
+	child := lab.Bin(t, "childapp")
+	text := siteText("shop", dir+"/root", "", child)
+	for path, folder := range map[string]string{"/api": "api", "/api/inner": "inner"} {
+		text += fmt.Sprintf("  - path: %s\n    root: %s/%s\n    command: [%q]\n", path, dir, folder, child)
+	}
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", text))
+	for target, code := range map[string]string{
+		"/private": "404.8", "/own": "", "/api/private/x": "404.8", "/api/own": "", "/api/pid": "",
+		"/api/inner/private": "404.8", "/api/inner/own": "404.8", "/api/inner/hidden/x": "403.6", "/api/inner/pid": "", "/hidden": "",
+	} {
+		if a := lab.Get(t, s.address, target); a.Header.Get("X-Ancora-Error") != code {
+			t.Errorf("%s: %d with X-Ancora-Error %q, want %q", target, a.Status, a.Header.Get("X-Ancora-Error"), code)
+		}
+	}
+}
