@@ -130,6 +130,10 @@ attack: build $(BIN)/childapp ## measure what the agent does for others under at
 mutants: ## plant bugs and see that a named test fails for each
 	@go run ./tests/mutants
 
+.PHONY: rows-mutants
+rows-mutants: ## plant bugs and see that exactly the rows named fail for each; needs ANCORA_DOTNET
+	@go run ./tests/mutants -bugs tests/rows/bugs
+
 .PHONY: h2spec
 h2spec: $(TOOLS)/h2spec-$(H2SPEC_VERSION) ## h2spec against the listener; what may fail is in tests/h2/known.txt
 	go vet -tags h2spec ./tests/h2

@@ -2,12 +2,15 @@
 // nothing. A bug is a file of bugs/: what it is, which file, which test must fail with which words, and the code before and
 // after. It is planted by an overlay of the build, never in the tree.
 //
-//	go run ./tests/mutants [NAME...]
+//	go run ./tests/mutants [-bugs DIR] [NAME...]
+//
+// A bug with `rows:` is one of tests/rows/bugs: exactly the rows that it names must fail of those in its test.
 package main
 
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,10 +19,10 @@ import (
 	"strings"
 )
 
-const bugs = "tests/mutants/bugs"
-
 func main() {
-	survivors, err := run(os.Args[1:])
+	bugs := flag.String("bugs", "tests/mutants/bugs", "the directory of the bugs")
+	flag.Parse()
+	survivors, err := run(*bugs, flag.Args())
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "mutants: %v\n", err)
 		os.Exit(1)
@@ -36,10 +39,11 @@ type bug struct {
 	file          string
 	pkg, test     string
 	says          string // what the failing assertion prints
+	rows          string // ids, when the test is one of tests/rows
 	before, after string
 }
 
-func run(names []string) (survivors []string, err error) {
+func run(bugs string, names []string) (survivors []string, err error) {
 	files, err := filepath.Glob(filepath.Join(bugs, "*.txt"))
 	if err != nil || len(files) == 0 {
 		return nil, errors.Join(err, fmt.Errorf("no bugs in %s: run it in the project's top directory", bugs))
@@ -73,7 +77,7 @@ func run(names []string) (survivors []string, err error) {
 // parse reads `key: value` lines and the two blocks behind `--- before` and `--- after`.
 func parse(name, text string) (*bug, error) {
 	b := &bug{name: name}
-	fields := map[string]*string{"what": &b.what, "file": &b.file, "package": &b.pkg, "test": &b.test, "says": &b.says}
+	fields := map[string]*string{"what": &b.what, "file": &b.file, "package": &b.pkg, "test": &b.test, "says": &b.says, "rows": &b.rows}
 	head, blocks, ok := strings.Cut(text, "--- before\n")
 	before, after, both := strings.Cut(blocks, "--- after\n")
 	if !ok || !both {
@@ -88,7 +92,8 @@ func parse(name, text string) (*bug, error) {
 		*fields[key] = value
 	}
 	for key, value := range fields {
-		if *value == "" {
+		ofRows := key == "rows" || b.rows != "" && (key == "package" || key == "says")
+		if *value == "" && !ofRows {
 			return nil, fmt.Errorf("%s is missing", key)
 		}
 	}
@@ -113,6 +118,9 @@ func plant(b *bug) (noticed bool, err error) {
 	overlay, err := overlayOf(dir, b, strings.Replace(string(content), b.before, b.after, 1))
 	if err != nil {
 		return false, err
+	}
+	if b.rows != "" {
+		return plantRows(b, overlay, dir)
 	}
 	// The flag goes through the environment, so that programs which the test builds have the bug as well.
 	env := append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay), "ANCORA_BIN=")
