@@ -16,7 +16,7 @@ const rowsPackage = "tests/rows"
 
 // shown is what the run says of one row.
 type shown struct {
-	tests       map[string]bool // subtests that name it
+	tests       map[string]bool // the tests whose subtests name it
 	saw         int
 	passed      bool
 	failed      bool
@@ -51,7 +51,7 @@ func (c *count) row(test string) (s *shown, whole bool) {
 		c.rows[m[2]] = &shown{tests: map[string]bool{}}
 	}
 	s = c.rows[m[2]]
-	s.tests[m[1]] = true
+	s.tests[m[1][:strings.IndexByte(m[1], '/')]] = true
 	return s, m[3] == ""
 }
 
