@@ -1,8 +1,8 @@
 // Command report reads `go test -json` of tests/rows and says which rows of list.txt are covered. A row is covered when the
-// subtest that names it passed and recorded an observation: one that was skipped, or that saw nothing, shows nothing. It fails
-// when a test failed, when a row is unknown or named in two tests (cases of one row are subtests of one test, and all must pass), and when fewer rows are covered than floor.txt says, so that
-// coverage only grows. With -strict a skip that the file of -skips does not name fails too; without it skipped rows
-// count towards the floor, as not every machine has what they need.
+// subtest that names it passed and recorded an observation: one that was skipped, or that saw nothing, shows nothing. Several
+// cases of a row are subtests of one test, and all must pass. It fails when a test failed, when a row is unknown or named in two
+// tests, and when fewer rows are covered than floor.txt says, so that coverage only grows. With -strict a skip that the file of
+// -skips does not name fails too; without it skipped rows count towards the floor, as not every machine has what they need.
 package main
 
 import (
