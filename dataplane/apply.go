@@ -162,7 +162,7 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *r
 // rootOf gives the folder of an application; empty: it is not there.
 func (f *resolution) rootOf(path string) string {
 	if spec := f.specs[path]; spec != nil {
-		return spec.Pool.Dir
+		return spec.Root
 	}
 	return f.refused[path].root
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
 	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/rlimit"
 	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
@@ -113,7 +114,7 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 	}
 	plan, err := launch.Resolve(launch.Input{
 		Application: a, Root: root, Site: w.Name, Config: config, Dotnet: s.policy.Dotnet, Environ: s.config.Environ, HTTPSPort: s.httpsPort(w),
-		Inherited: launch.Inherit(s.config.Environ, launch.User{Name: who.name, Home: home}), Roots: s.policy.Roots,
+		Inherited: launch.Inherit(s.config.Environ, launch.User{Name: who.name, Home: home}), Roots: s.policy.Roots, StackLimit: rlimit.Stack(),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -127,6 +128,9 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 		if spec.Pool.SocketDir, err = s.sockets(w.Name, a.Path, who); err != nil {
 			return nil, nil, err
 		}
+	}
+	if plan.Stack > 0 && !s.config.Keeper.LimitsStacks() {
+		plan.Notes = append(plan.Notes, webconfig.Note{Kind: webconfig.Warning, Text: "stackSize has no effect until the agent's keeper, which is of an earlier version, has been restarted"})
 	}
 	return spec, append(plan.Notes, s.exposed(w, plan)...), nil
 }
@@ -166,13 +170,13 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Site: w.Name, Application: a.Path, Fingerprint: plan.Fingerprint() + who.String(),
 			Command: func(at process.Endpoint) []string { return plan.Command(at.Port, at.Socket) },
 			Environ: func(at process.Endpoint, token string) []string { return plan.Environ(at.Port, at.Socket, token) },
-			Dir:     root, Credential: who.credential,
-			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Retries: plan.Retries, Always: a.Start == site.StartAlways,
+			Dir:     plan.Dir, Credential: who.credential, InProcess: plan.InProcess, Patient: plan.Patient, Stack: plan.Stack,
+			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Instances: plan.Instances, Retries: plan.Retries, Always: a.Start == site.StartAlways,
 			Protocol: plan.Protocol, Port: plan.Port, Token: plan.Token, Silent: plan.Silent, Paired: paired, Base: base, Idle: idle,
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
-		Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
+		Least: plan.Least, Cookie: plan.Cookie, Root: root, ErrorLink: plan.ErrorLink, Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
 		BodyLimit: bodyLimit(plan.BodyLimit), Handlers: handlers(plan.Handlers),
 		Limits: turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
 		Filter: filter.Compile(plan.Rules),

@@ -27,8 +27,8 @@ func (s *Server) Snapshot() Snapshot {
 			a := r.apps[path].app.Status()
 			apps = append(apps, a)
 			status.Offline = union(status.Offline, a.Offline)
-			if a.Instance != nil {
-				shot.Instances = append(shot.Instances, InstanceStatus{r.name, path, *a.Instance})
+			for _, i := range a.Instances {
+				shot.Instances = append(shot.Instances, InstanceStatus{r.name, path, i})
 			}
 		}
 		s.judge(&status, r, apps)

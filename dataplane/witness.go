@@ -82,7 +82,7 @@ func (w *witness) identity(run uint64) process.Identity {
 
 func levelOf(id int) debuglog.Level {
 	switch id {
-	case journal.EventRapidFails, journal.EventExited, journal.EventStartFailed:
+	case journal.EventRapidFails, journal.EventExited, journal.EventExitedByCode, journal.EventStartFailed, journal.EventFailedInProcess:
 		return debuglog.Error
 	case journal.EventStartAttemptFailed, journal.EventConfiguration, journal.EventShutdownFailed:
 		return debuglog.Warning

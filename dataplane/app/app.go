@@ -24,7 +24,10 @@ import (
 
 // Spec is an application as it is to run.
 type Spec struct {
+	// Pool says with InProcess that failed starts are answered by 500.3x.
 	Pool supervise.Config
+	// Root is its folder, where app_offline.htm and web.config are looked for.
+	Root string
 	// Drain is how long requests in flight may go on when an instance is replaced (SHD-7).
 	Drain time.Duration
 	// Pinned says that changes of web.config do not concern what runs (CFG-3).
@@ -40,16 +43,20 @@ type Spec struct {
 	// Limits bound the requests at once. They are the application's, whatever number of instances it has and whichever of
 	// them is being replaced.
 	Limits turnstile.Limits
+	// Least gives a request to the instance with the fewest, not to each in turn.
+	Least bool
+	// Cookie brings visitors back to the instance that answered before.
+	Cookie bool
 	// Handlers says which requests go to the application (SCH-6); nil: all. The others get 404.
 	Handlers *route.Handlers
-	// InProcess asks for the semantics of the in-process model: 500.3x, a failed start that sticks for a while.
-	InProcess bool
 	// Generic forwards in the manner of the generic profile.
 	Generic bool
 	// PlainErrors answers a failed start with a plain 502.
 	PlainErrors bool
 	// Development shows visitors why it does not start.
 	Development bool
+	// ErrorLink is an address that pages of its errors lead to; empty: none.
+	ErrorLink string
 }
 
 // same says that what runs as s serves as next too.
@@ -96,9 +103,9 @@ type door struct{ forward.Door }
 
 // swap is a pool that is to replace the current one once it is ready.
 type swap struct {
-	spec   *Spec
-	pool   *supervise.Pool
-	cancel context.CancelFunc
+	spec      *Spec
+	pool, old *supervise.Pool
+	cancel    context.CancelFunc
 }
 
 // New makes an application that has nothing to run yet: requests get 503 until Update or Fail.
@@ -219,7 +226,7 @@ func (a *App) replace(spec *Spec) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &swap{spec, next, cancel}
+	s := &swap{spec, next, a.pool, cancel}
 	a.next = s
 	go a.finish(ctx, s)
 }
@@ -227,7 +234,7 @@ func (a *App) replace(spec *Spec) {
 // finish puts a replacement in place once it is ready.
 func (a *App) finish(ctx context.Context, s *swap) {
 	defer s.cancel()
-	err := s.pool.Await(ctx)
+	err := s.pool.Await(ctx, s.old)
 	a.mu.Lock()
 	defer a.after(a.mu.Unlock)
 	if a.next != s || a.closed {
@@ -320,7 +327,13 @@ func (a *App) turnLocked() {
 	}
 }
 
-func (a *App) runningDoor() *running { return &running{a, a.pool, a.spec, a.successor} }
+func (a *App) runningDoor() *running {
+	d := &running{app: a, pool: a.pool, spec: a.spec, after: a.successor}
+	if n := a.spec.Pool.Instances; a.spec.Cookie && n > 1 {
+		d.affinity = newAffinity(a.site, a.path, n)
+	}
+	return d
+}
 
 // after runs unlock and tells of the change.
 func (a *App) after(unlock func()) {

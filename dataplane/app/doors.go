@@ -22,10 +22,11 @@ const retryLater = 5
 
 // running forwards to the instances of a pool.
 type running struct {
-	app   *App
-	pool  *supervise.Pool
-	spec  *Spec
-	after *successor
+	app      *App
+	pool     *supervise.Pool
+	spec     *Spec
+	after    *successor
+	affinity *affinity // nil: visitors do not come back to an instance
 }
 
 func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
@@ -49,7 +50,8 @@ func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
 		d.refuse(r, w, is, err)
 		return
 	}
-	d, claim, err := d.claim(r.Context)
+	wanted := d.affinity.wanted(r)
+	d, claim, err := d.claim(r.Context, wanted)
 	if err != nil {
 		a.turnstile.Leave()
 		d.refuse(r, w, is, err)
@@ -58,6 +60,9 @@ func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
 	defer a.leave(claim)
 	opt := d.options(is)
 	opt.Token, opt.Ending = claim.Token, claim.Ending
+	if got := claim.Slot(); got != wanted {
+		opt.Cookie = d.affinity.cookie(got, r.Secure)
+	}
 	err = forward.Serve(r, w, claim.Upstream, opt)
 	if err == nil {
 		a.turnstile.Served(client)
@@ -95,6 +100,9 @@ func (d *running) notStarted(w forward.ResponseWriter, is rules, err error) {
 	if refused, ok := errors.AsType[*supervise.RefusedError](err); ok {
 		retry = seconds(refused.RetryAfter)
 	}
+	if stuck, ok := errors.AsType[*supervise.StuckError](err); ok {
+		retry = seconds(stuck.RetryAfter)
+	}
 	d.answer(w, is, d.startPage(err), retry)
 }
 
@@ -109,7 +117,7 @@ func (d *running) startPage(err error) page.Page {
 			detail += "\n\n" + strings.Join(start.Output, "\n")
 		}
 	}
-	return page.StartFailure(startCode(err, d.spec.InProcess), detail)
+	return page.StartFailure(startCode(err, d.spec.Pool.InProcess), detail, d.spec.ErrorLink)
 }
 
 // failed answers a request whose instance gave no answer (ERR-5).
@@ -129,7 +137,7 @@ func (d *running) failed(w forward.ResponseWriter, is rules, failure *forward.Er
 		if d.spec.Development {
 			detail = failure.Error()
 		}
-		d.answer(w, is, page.BadGateway("502.3", detail), 0)
+		d.answer(w, is, page.BadGateway("502.3", detail, d.spec.ErrorLink), 0)
 	}
 }
 

@@ -24,9 +24,9 @@ func (a *App) enter(r *forward.Request, client netip.Addr) error {
 
 // claim takes an instance for a request that has a place already. The door may be replaced while it waits; it keeps its
 // place then and waits at the next one, which is returned.
-func (d *running) claim(ctx context.Context) (*running, supervise.Claim, error) {
+func (d *running) claim(ctx context.Context, wanted uint32) (*running, supervise.Claim, error) {
 	for {
-		claim, err := d.acquire(ctx)
+		claim, err := d.acquire(ctx, d.pool.Choose(wanted, d.spec.Least))
 		if errors.Is(err, supervise.ErrStopping) {
 			if next, runs := d.app.door.Load().Door.(*running); runs && next != d {
 				d = next
@@ -37,17 +37,20 @@ func (d *running) claim(ctx context.Context) (*running, supervise.Claim, error) 
 	}
 }
 
-// acquire waits for an instance if none is ready. The wait is bounded by the start alone, also for those who have no place
-// yet: if it fails, or starts are refused, that is the answer to them as well.
-func (d *running) acquire(ctx context.Context) (supervise.Claim, error) {
-	if claim, ok := d.pool.TryAcquire(); ok {
+// acquire waits for the instance in a slot if it is not ready. While none is, the wait is bounded by the start alone, also for those
+// who have no place yet: if it fails, or starts are refused, that is the answer to them as well.
+func (d *running) acquire(ctx context.Context, at int) (supervise.Claim, error) {
+	if claim, ok := d.pool.TryAcquire(at); ok {
 		return claim, nil
+	}
+	if d.pool.Serving() { // they do not wait for this start
+		return d.pool.Acquire(ctx, at)
 	}
 	d.app.turnstile.Start()
 	err := d.after.wait(ctx)
 	var claim supervise.Claim
 	if err == nil {
-		claim, err = d.pool.Acquire(ctx)
+		claim, err = d.pool.Acquire(ctx, at)
 	}
 	if err == nil || errors.Is(err, supervise.ErrStopping) || ctx.Err() != nil { // nothing that concerns anybody else
 		d.app.turnstile.Started(nil)

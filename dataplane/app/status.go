@@ -14,8 +14,8 @@ type Status struct {
 	Failure         error
 	Starting, Ready bool
 	// Revision is what requests are answered by; 0 when by nothing.
-	Revision int64
-	Instance *supervise.Status
+	Revision  int64
+	Instances []supervise.Status
 }
 
 // Status tells where the application stands.
@@ -30,9 +30,7 @@ func (a *App) Status() Status {
 	if pool == nil {
 		return s
 	}
-	if instance, ok := pool.Status(); ok {
-		s.Instance = &instance
-	}
+	s.Instances = pool.Status()
 	if a.pool != nil {
 		s.Starting, s.Ready = a.pool.Running()
 		s.Failure = a.pool.Failure()

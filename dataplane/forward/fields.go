@@ -273,6 +273,9 @@ func (o *Options) dress(fields []Field) []Field {
 	if o.NoServer {
 		fields = slices.DeleteFunc(fields, func(f Field) bool { return fold(f.Name, "Server") })
 	}
+	if o.Cookie != "" {
+		fields = append(fields, Field{Name: []byte("Set-Cookie"), Value: []byte(o.Cookie)})
+	}
 	return append(fields, o.Add...)
 }
 

@@ -36,6 +36,8 @@ type Options struct {
 	NoServer bool
 	// Ending ends when the instance is about to end: a WebSocket is told so. Nil: never.
 	Ending context.Context
+	// Cookie is a Set-Cookie of ours for the client, beside those of the answer; empty: none.
+	Cookie string
 }
 
 const (

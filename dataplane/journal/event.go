@@ -16,11 +16,15 @@ const (
 	EventConfiguration      = 1004
 	EventShutdownFailed     = 1005 // did not stop in time and was killed
 	EventShutdownSent       = 1006
+	EventExitedByCode       = 1011 // in-process: the program has ended by itself, with a code
 	EventRecycleFile        = 1012 // recycled because a file changed or app_offline.htm came
-	EventExited             = 1018 // ended although nobody asked it to
+	EventExited             = 1018 // ended although nobody asked it to; in-process, by an exception or a signal
 	EventStartFailed        = 1020 // no attempt succeeded
 	EventRecycleConfig      = 1021 // recycled because its config changed
 	EventShutdown           = 1030 // ended as asked
+	EventFailedInProcess    = 1031 // in-process: it could not be started
+	EventStartedInProcess   = 1032
+	EventShutdownInProcess  = 1033
 	EventConfigLoad         = 1034 // web.config cannot be used as it is
 	EventDebug              = 1036 // a line of the debug log
 )

@@ -14,6 +14,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/capture"
 	"github.com/ancora-fleet/ancora/dataplane/keeper/protocol"
 	"github.com/ancora-fleet/ancora/dataplane/proctree"
+	"github.com/ancora-fleet/ancora/dataplane/rlimit"
 )
 
 // instance is one started process, until it is forgotten.
@@ -115,7 +116,7 @@ func (k *Keeper) start(id string, spec *protocol.Spec, answer *protocol.Message)
 		return err
 	}
 	i := &instance{Instance: proctree.Instance{Mark: k.id + "/" + id}, id: id, run: run, runDir: spec.RunDir}
-	if err := k.fork(i, spec); err != nil {
+	if err := rlimit.WithStack(spec.Stack, func() error { return k.fork(i, spec) }); err != nil {
 		return errors.Join(err, run.Finish())
 	}
 	k.runs[spec.RunDir] = run

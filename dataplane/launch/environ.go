@@ -187,6 +187,9 @@ func (p *Plan) ours(port, token string) (forced, offered map[string]string) {
 	if p.httpsPort != nil {
 		offered["ASPNETCORE_ANCM_HTTPS_PORT"] = *p.httpsPort
 	}
+	if p.Dir != p.root { // without it the application would look for its files in the working directory
+		offered["ASPNETCORE_CONTENTROOT"] = p.root
+	}
 	if p.written != "" && filepath.Clean(p.written) != filepath.Clean(p.root) {
 		// Behind a link that moves with each deployment, data protection knows the application by this path: else everybody's
 		// cookies end with the deployment.

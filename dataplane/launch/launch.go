@@ -33,6 +33,8 @@ type Input struct {
 	Dotnet string
 	// Roots are the folders that the policy opens to applications, as written.
 	Roots []string
+	// StackLimit is this host's limit of stacks in bytes; 0 is not known.
+	StackLimit uint64
 }
 
 // Plan is what is started, and under which limits.
@@ -57,14 +59,23 @@ type Plan struct {
 	// Retries is startupRetryCount: absent there is none, since the start-up limit is ten times that of httpPlatform.
 	Retries                  int
 	PlainErrors, Development bool
+	// Instances is how many there are at once, at least 1; Least and Cookie say how they share the requests.
+	Instances     int
+	Least, Cookie bool
+	// InProcess asks for the rules of the in-process model; Patient lets an instance live on that is late.
+	InProcess, Patient bool
+	// Dir is the working directory.
+	Dir string
+	// Stack is the limit of the stacks in bytes; 0 is the host's.
+	Stack uint64
+	// ErrorLink is an address for pages about errors; empty: none.
+	ErrorLink string
 	// Handlers says which requests go to the application; nil: all.
 	Handlers []webconfig.Handler
 	// BodyLimit is site.Unlimited or a number of bytes.
 	BodyLimit          int64
 	Concurrency, Queue int
 	QueueTimeout       time.Duration
-	// InProcess is the model that web.config asks for.
-	InProcess bool
 	// Stdout is where output goes as a file, without the ending of its name; StdoutTrouble why it does not although it should.
 	Stdout        File
 	StdoutTrouble string
@@ -101,7 +112,7 @@ func Resolve(in Input) (*Plan, error) {
 	if err != nil {
 		return nil, in.placed(err)
 	}
-	p.Program, p.Args, p.dotnetRoot = program, args, f.dotnetRoot()
+	p.Program, p.Args, p.dotnetRoot = program, p.fromElsewhere(args), f.dotnetRoot()
 	return p, nil
 }
 
@@ -149,14 +160,8 @@ func (p *Plan) settings(in Input) error {
 			p.Profile = site.ProfileGeneric
 		}
 	}
-	for _, name := range []string{"ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT"} {
-		if value := p.variable(name); strings.EqualFold(value, "Development") {
-			p.Development, p.Exposes = true, name+"="+value
-		}
-	}
-	if value := p.variable("ASPNETCORE_DETAILEDERRORS"); value == "1" || strings.EqualFold(value, "true") {
-		p.Exposes = "ASPNETCORE_DETAILEDERRORS=" + value
-	}
+	p.errors()
+	p.model(in, c)
 	if err := p.fixed(in); err != nil {
 		return err
 	}
@@ -164,7 +169,7 @@ func (p *Plan) settings(in Input) error {
 		return fmt.Errorf("overlap: true cannot be with a port of its own: %d is fixed, so the old instance must end before the next one starts", p.Port)
 	}
 	p.Alone = p.Port != 0 || a.Overlap != nil && !*a.Overlap
-	return nil
+	return p.instances(a, c)
 }
 
 // placed says where in web.config the program is named that cannot be started, if it is named there.
@@ -237,7 +242,7 @@ func withSocket(s, socket string) string {
 func (p *Plan) Fingerprint() string {
 	return digest(slices.Concat(p.Command(0, ""), []string{"\x00env"}, p.Environ(0, "", p.Token), []string{
 		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)), strconv.FormatBool(p.Unix), string(p.Protocol),
-	}, p.logPrint()))
+	}, p.logPrint(), p.inProcess(), p.several()))
 }
 
 func first(limit site.Limit, values ...*time.Duration) time.Duration {

@@ -37,7 +37,6 @@ func (p *Plan) logs(in Input) {
 			p.note("enableOutOfProcessConsoleRedirection=false: what the application prints is not kept, and logs shows none of it")
 		}
 	}
-	p.InProcess = c != nil && c.InProcess
 	p.debug(in)
 }
 

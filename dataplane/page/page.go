@@ -32,10 +32,10 @@ func Unmapped() Page {
 }
 
 // StartFailure: the application did not come up; code is 502.5 or one of 500.30 to 500.38 (behaviour.md 5.5). detail is
-// shown, escaped, only where the application's environment is Development.
-func StartFailure(code, detail string) Page {
+// shown, escaped, only where the application's environment is Development. link is where the page leads to; empty: nowhere.
+func StartFailure(code, detail, link string) Page {
 	status, _ := strconv.Atoi(code[:3])
-	return build(status, code, "The application did not start", "The application behind this address could not be started. Its operator sees why in the log of events.", detail)
+	return build(status, code, "The application did not start", "The application behind this address could not be started. Its operator sees why in the log of events.", detail, link)
 }
 
 // Misconfigured: what the application's folder says cannot be used; code is 500.19, 500.0 or 502.5. detail is as in StartFailure.
@@ -45,8 +45,8 @@ func Misconfigured(code, detail string) Page {
 }
 
 // BadGateway: the application gave no proper answer.
-func BadGateway(code, detail string) Page {
-	return build(502, code, "Bad Gateway", "The application behind this address gave no proper answer.", detail)
+func BadGateway(code, detail, link string) Page {
+	return build(502, code, "Bad Gateway", "The application behind this address gave no proper answer.", detail, link)
 }
 
 // Plain502 stands in for the start-up page where the application switches it off (ERR-4). Operators see 502.5 all the same.
@@ -97,7 +97,7 @@ func Offline(message string) []byte {
 	return build(503, "", "Out of service", message, "").Body
 }
 
-func build(status int, code, title, text, detail string) Page {
+func build(status int, code, title, text, detail string, link ...string) Page {
 	var b strings.Builder
 	b.WriteString(`<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>`)
 	heading := title
@@ -113,6 +113,11 @@ func build(status int, code, title, text, detail string) Page {
 	}
 	if detail != "" {
 		b.WriteString("<pre>" + html.EscapeString(detail) + "</pre>")
+	}
+	for _, l := range link {
+		if l != "" {
+			b.WriteString(`<p><a href="` + html.EscapeString(l) + `">` + html.EscapeString(l) + "</a></p>")
+		}
 	}
 	b.WriteString("</body></html>\n")
 	page := Page{Status: status, Code: code, Body: []byte(b.String())}

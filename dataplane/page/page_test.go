@@ -7,7 +7,8 @@ import (
 
 func TestPagesEscapeWhatTheyShow(t *testing.T) {
 	for name, body := range map[string][]byte{
-		"detail":  StartFailure("502.5", "<script>alert(1)</script>").Body,
+		"detail":  StartFailure("502.5", "<script>alert(1)</script>", "").Body,
+		"link":    BadGateway("502.3", "", `http://x/"><script>alert(1)</script>`).Body,
 		"message": Offline("<script>alert(1)</script>"),
 	} {
 		if strings.Contains(string(body), "<script>") {
@@ -18,12 +19,12 @@ func TestPagesEscapeWhatTheyShow(t *testing.T) {
 
 func TestCodes(t *testing.T) {
 	for code, status := range map[string]int{"502.5": 502, "500.30": 500, "500.37": 500} {
-		p := StartFailure(code, "")
+		p := StartFailure(code, "", "")
 		if p.Status != status || !strings.Contains(string(p.Body), "HTTP Error "+code) {
 			t.Errorf("%s: %d %s", code, p.Status, p.Body)
 		}
-		if strings.Contains(string(p.Body), "<pre>") {
-			t.Errorf("%s: an empty detail is shown", code)
+		if strings.Contains(string(p.Body), "<pre>") || strings.Contains(string(p.Body), "<a ") {
+			t.Errorf("%s: an empty detail or link is shown", code)
 		}
 	}
 }

@@ -23,6 +23,7 @@ var ErrKeeperGone = errors.New("process: the keeper is gone")
 type Client struct {
 	conn      *protocol.Conn
 	keeper    int // pid
+	version   int // of what the keeper speaks
 	stopping  chan struct{}
 	stopOnce  sync.Once
 	listeners map[string]string
@@ -68,7 +69,7 @@ func Connect(file *os.File) (*Client, error) {
 			if m.Version > protocol.Version || m.Version < protocol.Version-1 {
 				return nil, fmt.Errorf("process: the keeper speaks version %d, this worker %d", m.Version, protocol.Version)
 			}
-			c.keeper = m.PID
+			c.keeper, c.version = m.PID, m.Version
 		case protocol.KindInstance:
 			if err := c.adopt(m); err != nil {
 				return nil, err
@@ -205,6 +206,9 @@ type keeperError struct {
 
 func (e *keeperError) Error() string { return e.text }
 func (e *keeperError) Unwrap() error { return e.errno }
+
+// LimitsStacks says whether the keeper knows of Spec.Stack: one that an earlier version started does not.
+func (c *Client) LimitsStacks() bool { return c.version >= 2 }
 
 // Stopping is closed when the keeper was told to stop: the worker drains, stops its instances and ends with code 0.
 func (c *Client) Stopping() <-chan struct{} { return c.stopping }

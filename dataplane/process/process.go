@@ -62,6 +62,8 @@ type Spec struct {
 	RunDir string
 	// Silent says that stdout and stderr go nowhere instead.
 	Silent bool
+	// Stack is the limit of its stacks in bytes, 0 the agent's own. See LimitsStacks.
+	Stack uint64
 }
 
 // Exit is how a process ended: by Code, or by Signal when that is not 0.
@@ -100,7 +102,7 @@ func (c *Client) process(identity Identity, m protocol.Message) *Process {
 // program or folder missing.
 func (c *Client) Start(ctx context.Context, spec Spec) (*Process, error) {
 	id := spec.Identity.String()
-	s := &protocol.Spec{Argv: spec.Argv, Env: spec.Env, Dir: spec.Dir, RunDir: spec.RunDir, Silent: spec.Silent}
+	s := &protocol.Spec{Argv: spec.Argv, Env: spec.Env, Dir: spec.Dir, RunDir: spec.RunDir, Silent: spec.Silent, Stack: spec.Stack}
 	if spec.Credential != nil {
 		s.Switch, s.UID, s.GID, s.Groups = true, spec.Credential.UID, spec.Credential.GID, spec.Credential.Groups
 	}

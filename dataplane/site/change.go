@@ -25,7 +25,7 @@ func Compare(old, new *Application) Change {
 	for _, a := range []*Application{&o, &n} {
 		a.RequestTimeout, a.DisableStartUpErrorPage, a.RapidFailsPerMinute = nil, nil, nil
 		a.StartupTimeLimit, a.ShutdownTimeLimit, a.Start = nil, nil, ""
-		a.Drain, a.Overlap = nil, nil
+		a.Drain, a.Overlap, a.Balance, a.Affinity = nil, nil, "", ""
 		a.BodyLimit, a.Concurrency, a.Queue, a.QueueTimeout, a.Open = nil, nil, nil, nil, nil
 	}
 	if reflect.DeepEqual(o, n) {

@@ -73,6 +73,11 @@ type Application struct {
 	// Overlap, where it is false, ends what runs before what replaces it starts: for applications that hold something of
 	// which there is one, as a fixed port is. nil is true, unless the port is fixed.
 	Overlap *bool
+	// Instances is how many there are at once; nil is web.config's processesPerApplication, else 1.
+	Instances *uint32
+	// Balance is empty for BalanceRotation, Affinity for AffinityNone.
+	Balance  Balance
+	Affinity Affinity
 	// RequestTimeout is inactivity for each read or write, not a total (FWD-30); 0 is no limit.
 	RequestTimeout *time.Duration
 	// RapidFailsPerMinute is how many failures a rolling minute may hold (RFP-9); 0 refuses after the first.
@@ -142,6 +147,25 @@ const (
 	ProtocolHTTP1 Protocol = "http/1.1"
 	// ProtocolH2C is HTTP/2 with prior knowledge and nothing else, as gRPC servers on a port without TLS speak.
 	ProtocolH2C Protocol = "h2c"
+)
+
+// Balance says which of several instances answers a request.
+type Balance string
+
+const (
+	// BalanceRotation asks each in turn, strictly (LCH-14).
+	BalanceRotation Balance = "rotation"
+	// BalanceLeastOutstanding asks the one with the fewest requests.
+	BalanceLeastOutstanding Balance = "leastOutstanding"
+)
+
+// Affinity says what brings a visitor back to the instance that answered before.
+type Affinity string
+
+const (
+	AffinityNone Affinity = "none"
+	// AffinityCookie is a cookie that names the slot.
+	AffinityCookie Affinity = "cookie"
 )
 
 // StartMode says when the first instance starts.

@@ -139,6 +139,7 @@ func (c *check) application(at string, a *Application) {
 	c.duration(at+".drain", a.Drain, limits.Drain)
 	c.duration(at+".requestTimeout", a.RequestTimeout, limits.RequestTimeout)
 	c.number(at+".rapidFailsPerMinute", a.RapidFailsPerMinute, limits.RapidFailsPerMinute)
+	c.instances(at, a)
 	c.limited(at+".limits.body", limits.Body)
 	if n := a.BodyLimit; n != nil && *n != Unlimited && !limits.Body.Contains(*n) {
 		c.add(at+".limits.body", "%d bytes are not in 0 to %dGB, and none lifts the limit", *n, limits.Body.Max/1_000_000_000)
@@ -164,6 +165,16 @@ func (c *check) number(at string, n *uint32, limit Limit) {
 	c.limited(at, limit)
 	if n != nil && !limit.Contains(int64(*n)) {
 		c.add(at, "%d is not in %d to %d", *n, limit.Min, limit.Max)
+	}
+}
+
+func (c *check) instances(at string, a *Application) {
+	c.number(at+".instances", a.Instances, TheLimits().ProcessesPerApplication)
+	if a.Balance != "" && a.Balance != BalanceRotation && a.Balance != BalanceLeastOutstanding {
+		c.add(at+".balance", "%q is not known: rotation or leastOutstanding", a.Balance)
+	}
+	if a.Affinity != "" && a.Affinity != AffinityNone && a.Affinity != AffinityCookie {
+		c.add(at+".affinity", "%q is not known: none or cookie", a.Affinity)
 	}
 }
 

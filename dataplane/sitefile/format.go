@@ -80,6 +80,14 @@ func (w *writer) application(a *site.Application) {
 	if a.Overlap != nil {
 		w.line(2, "overlap: %t", *a.Overlap)
 	}
+	if a.Instances != nil {
+		w.line(2, "instances: %d", *a.Instances)
+	}
+	for _, f := range []struct{ name, value string }{{"balance", string(a.Balance)}, {"affinity", string(a.Affinity)}} {
+		if f.value != "" {
+			w.line(2, "%s: %s", f.name, quote(f.value))
+		}
+	}
 	w.duration("requestTimeout: %s", a.RequestTimeout)
 	if a.RapidFailsPerMinute != nil {
 		w.line(2, "rapidFailsPerMinute: %d", *a.RapidFailsPerMinute)

@@ -106,7 +106,7 @@ func (r *reader) binding(n ast.Node, path string) site.Binding {
 
 func (r *reader) application(n ast.Node, path string) site.Application {
 	a := site.Application{Path: "/"}
-	var profile, start, socket, protocol string
+	var profile, start, socket, protocol, balance, affinity string
 	var iis *bool
 	r.fields(n, path, map[string]field{
 		"path": r.text(&a.Path), "root": r.text(&a.Root), "user": r.text(&a.User),
@@ -121,6 +121,9 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 		},
 		"drain":                   r.duration(&a.Drain),
 		"overlap":                 r.boolean(&a.Overlap),
+		"instances":               r.number(&a.Instances),
+		"balance":                 r.text(&balance),
+		"affinity":                r.text(&affinity),
 		"requestTimeout":          r.duration(&a.RequestTimeout),
 		"rapidFailsPerMinute":     r.number(&a.RapidFailsPerMinute),
 		"disableStartUpErrorPage": r.boolean(&a.DisableStartUpErrorPage),
@@ -133,11 +136,12 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 		"webConfig": func(n ast.Node, path string) {
 			r.fields(n, path, map[string]field{"open": r.texts(&a.Open)})
 		},
-	}, "recycle", "prefix", "instances", "release", "warmup", "idle")
+	}, "recycle", "prefix", "release", "warmup", "idle")
 	if r.folder != "" && !filepath.IsAbs(a.Root) {
 		a.Root = filepath.Join(r.folder, a.Root)
 	}
 	a.Profile, a.Start, a.Socket, a.Protocol = site.Profile(profile), site.StartMode(start), site.Socket(socket), site.Protocol(protocol)
+	a.Balance, a.Affinity = site.Balance(balance), site.Affinity(affinity)
 	a.IISEnvironment = iis != nil && *iis
 	return a
 }

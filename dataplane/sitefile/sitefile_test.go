@@ -40,6 +40,9 @@ applications:
     stop: {timeout: 20s}
     drain: 30s
     overlap: false
+    instances: 3
+    balance: leastOutstanding
+    affinity: cookie
     requestTimeout: 2m
     rapidFailsPerMinute: 0
     disableStartUpErrorPage: true
@@ -66,7 +69,7 @@ func wholeSite() *site.Site {
 				{Name: "ASPNETCORE_ENVIRONMENT", Value: "Production"}, {Name: "Number", Value: "007"}, {Name: "Flag", Value: "true"},
 				{Name: "Empty"}, {Name: "Text", Value: "two\nlines\n"},
 			},
-			StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), Drain: pointer(30 * time.Second), Overlap: pointer(false), RequestTimeout: pointer(2 * time.Minute),
+			StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), Drain: pointer(30 * time.Second), Overlap: pointer(false), Instances: pointer(uint32(3)), Balance: site.BalanceLeastOutstanding, Affinity: site.AffinityCookie, RequestTimeout: pointer(2 * time.Minute),
 			RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
 			BodyLimit: pointer(int64(64 << 20)), Concurrency: pointer(uint32(200)), Queue: pointer(uint32(0)), QueueTimeout: pointer(10 * time.Second),
 			Open: []string{"authorization", "rewrite"},
@@ -175,7 +178,7 @@ applications:
     rapidFailsPerMinute: 101
     limits: {memory: 1GiB, body: 30 MB, concurrency: 0, queue: -1, queueTimeout: 2h, rate: 1}
     recycle: {every: 24h}
-    instances: 2
+    instances: 0
     requestTimeout: soon
     disableStartUpErrorPage: maybe
     command: node
@@ -189,7 +192,7 @@ rollout: {canary: 1}
 			`f:8:11: bindings[0].tls.cert: "a" is no clean absolute path`,
 			`f:10:5: applications[0].path: "api" does not begin with /`,
 			`f:11:5: applications[0].root: "srv" is not absolute`,
-			`f:12:5: applications[0].colour: is not known; known here: command, `,
+			`f:12:5: applications[0].colour: is not known; known here: affinity, balance, command, `,
 			`f:13:11: applications[0].env.A: has no value; an empty one is ""`,
 			`f:13:20: applications[0].env.B.fromFile: fromFile is not supported yet`,
 			`f:13:35: applications[0].env.LD_PRELOAD: `,
@@ -205,7 +208,7 @@ rollout: {canary: 1}
 			`f:17:68: applications[0].limits.queueTimeout: 2h0m0s is not in 0s to 3600s in whole seconds`,
 			`f:17:86: applications[0].limits.rate: is not known; known here: body, concurrency, queue, queueTimeout`,
 			`f:18:15: applications[0].recycle: recycle.every is not supported yet`,
-			`f:19:5: applications[0].instances: instances is not supported yet`,
+			`f:19:5: applications[0].instances: 0 is not in 1 to 100`,
 			`f:20:21: applications[0].requestTimeout: "soon" is no length of time`,
 			`f:21:30: applications[0].disableStartUpErrorPage: "maybe" is neither true nor false`,
 			`f:22:14: applications[0].command: "node" is no list`,

@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"encoding/json"
-	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/process"
 )
@@ -16,23 +15,26 @@ func (p *Pool) Adopt(running *process.Process) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.current != nil {
+	number := running.Identity().Instance
+	if p.closed || number == 0 || int(number) > len(p.slots) || p.slots[number-1].current != nil {
 		return false
 	}
-	i := p.newInstance()
+	s := &p.slots[number-1]
+	i := p.newInstance(s)
+	i.listens = n.Listens
 	i.run, i.at, i.token, i.process = running.Identity().Run, process.Endpoint{Port: n.Port, Socket: n.Socket}, n.Token, running
 	if !n.Started.IsZero() {
 		i.started = n.Started
 	}
-	p.window.times = n.Failures
-	p.current = i
+	p.window.join(n.Failures)
+	s.begin(i)
 	p.retired.Add(1)
 	i.began()
 	go func() {
 		defer close(i.over)
 		defer i.finish()
 		// It may have become ready while no worker ran; if not, it has the whole limit again.
-		i.live(start(time.Now(), p.config.Startup, p.config.Shutdown, p.config.Paired), process.Exit{})
+		i.live(p.machine(), process.Exit{})
 	}()
 	return true
 }

@@ -125,20 +125,20 @@ func (i *instance) end(m machine, exit process.Exit) {
 	case !m.Proven && unexpected:
 		failure = i.startFailure(m, exit, elsewhere)
 	case unexpected:
-		failure = fmt.Errorf("ended by itself: %v", exit)
-		i.record(journal.Event{ID: journal.EventExited, Message: "the application ended although nobody asked it to", Exit: exit.String(), Output: record.Output})
-		i.pool.log.Warn("instance ended unexpectedly", "instance", slot, "run", i.run, "pid", i.process.Pid(), "error", exit.String())
+		failure = i.exitFailure(exit)
+		i.record(journal.Event{ID: exitEvent(c.InProcess, exit), Message: "the application ended although nobody asked it to", Exit: exit.String(), Output: record.Output})
+		i.pool.log.Warn("instance ended unexpectedly", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid(), "error", exit.String())
 	default:
-		i.record(journal.Event{ID: journal.EventShutdown, Message: "stopped", Exit: exit.String()})
-		i.pool.log.Info("instance stopped", "instance", slot, "run", i.run, "pid", i.process.Pid())
+		i.record(journal.Event{ID: stopEvent(c.InProcess), Message: "stopped", Exit: exit.String()})
+		i.pool.log.Info("instance stopped", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid())
 	}
 	conflict := !i.second && c.Port == 0 && !m.Late && i.at.Port != 0
 	if failure != nil && !m.Proven && (i.attempts < c.Retries || conflict && taken(i.at.Port)) {
 		i.again()
 		return
 	}
-	if f, ok := failure.(*StartError); ok {
-		i.record(startFailed(f, exit.String()))
+	if f, ok := failure.(*StartError); ok && !f.Served {
+		i.record(i.startEvent(f, exit.String()))
 	}
 	if !unexpected {
 		failure = ErrStopping
@@ -162,20 +162,17 @@ func (i *instance) startFailure(m machine, exit process.Exit, elsewhere string) 
 		f.Exit = &exit
 		f.Message = fmt.Sprintf("ended with %v before it listened on %v", exit, i.at)
 	}
-	i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: f.Message, Exit: exit.String()})
-	i.pool.log.Warn("instance does not start", "instance", slot, "run", i.run, "pid", i.process.Pid(), "error", f.Message)
+	if !c.InProcess {
+		i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: f.Message, Exit: exit.String()})
+	}
+	i.pool.log.Warn("instance does not start", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid(), "error", f.Message)
 	return f
-}
-
-// startFailed is what is noted once no attempt is left (LCH-12).
-func startFailed(f *StartError, exit string) journal.Event {
-	return journal.Event{ID: journal.EventStartFailed, Message: "the application does not start", Reason: f.Message, Exit: exit, Output: f.Output}
 }
 
 // again makes another attempt, the one that a port conflict is worth (D10), or one of those that startupRetryCount allows
 // (HPH-2); waiting requests wait on.
 func (i *instance) again() {
-	next := i.pool.newInstance()
+	next := i.pool.newInstance(i.slot)
 	next.second, next.attempts = true, i.attempts+1
 	i.pool.mu.Lock()
 	if i.pool.closed {
@@ -183,7 +180,7 @@ func (i *instance) again() {
 		i.pool.ended(i, nil, ErrStopping, false)
 		return
 	}
-	i.pool.current = next
+	i.slot.begin(next)
 	why := meter.Port
 	if i.pool.config.Retries > 0 {
 		why = meter.Failure

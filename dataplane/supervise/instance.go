@@ -32,6 +32,7 @@ const (
 // instance is one process of a pool. Its goroutine owns the machine; the pool's lock guards what requests touch.
 type instance struct {
 	pool  *Pool
+	slot  *slot
 	run   uint64
 	at    process.Endpoint
 	token string
@@ -40,6 +41,8 @@ type instance struct {
 	attempts int
 	process  *process.Process
 	started  time.Time
+	// listens is since when it has been ready, as far as that is known: of one that an earlier worker saw ready, since then.
+	listens time.Time
 	// elsewhere says where it listened instead when the start-up limit was over.
 	elsewhere string
 
@@ -71,14 +74,15 @@ type note struct {
 	Revision    int64       `json:"revision"`
 	Epoch       int64       `json:"epoch"`
 	Ready       bool        `json:"ready"`
+	Listens     time.Time   `json:"listens,omitzero"`
 	Failures    []time.Time `json:"failures,omitempty"`
 	Started     time.Time   `json:"started"`
 }
 
-func (p *Pool) newInstance() *instance {
+func (p *Pool) newInstance(s *slot) *instance {
 	ending, finish := context.WithCancel(context.Background())
 	return &instance{
-		pool: p, ending: ending, finish: finish, state: Starting, started: time.Now(),
+		pool: p, slot: s, ending: ending, finish: finish, state: Starting, started: time.Now(),
 		events: make(chan event, 16), over: make(chan struct{}), settled: make(chan struct{}),
 	}
 }
@@ -103,12 +107,21 @@ func (i *instance) launch() {
 	defer i.finish()
 	if err := i.start(); err != nil {
 		failure := &StartError{Message: err.Error(), Err: err}
-		i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: failure.Message})
-		i.record(startFailed(failure, ""))
+		if !i.pool.config.InProcess {
+			i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: failure.Message})
+		}
+		i.record(i.startEvent(failure, ""))
 		i.pool.ended(i, nil, failure, true)
 		return
 	}
-	i.live(start(time.Now(), i.pool.config.Startup, i.pool.config.Shutdown, i.pool.config.Paired), process.Exit{})
+	i.live(i.pool.machine(), process.Exit{})
+}
+
+// machine gives the beginning of an instance's life.
+func (p *Pool) machine() machine {
+	m := start(time.Now(), p.config.Startup, p.config.Shutdown, p.config.Paired)
+	m.Patient = p.config.Patient
+	return m
 }
 
 func (i *instance) start() error {
@@ -135,11 +148,11 @@ func (i *instance) start() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
-	i.pool.log.Debug("starting instance", "instance", slot, "run", run, "at", at)
+	i.pool.log.Debug("starting instance", "instance", i.slot.number, "run", run, "at", at)
 	started, err := c.Keeper.Start(ctx, process.Spec{
-		Identity: process.Identity{Site: c.Site, Application: c.Application, Instance: slot, Run: run},
+		Identity: process.Identity{Site: c.Site, Application: c.Application, Instance: i.slot.number, Run: run},
 		Argv:     c.Command(at), Env: c.Environ(at, token), Dir: c.Dir, Credential: c.Credential, RunDir: c.RunDir(run),
-		Silent: c.Silent,
+		Silent: c.Silent, Stack: c.Stack,
 	})
 	if err != nil {
 		return err
@@ -189,7 +202,7 @@ func (i *instance) save(ready bool) error {
 	i.pool.mu.Lock()
 	failures := i.pool.window.times
 	i.pool.mu.Unlock()
-	data, err := json.Marshal(note{i.at.Port, i.at.Socket, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, failures, i.started})
+	data, err := json.Marshal(note{i.at.Port, i.at.Socket, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, i.listens, failures, i.started})
 	if err != nil {
 		return err
 	}
@@ -290,10 +303,21 @@ func gone(pid int) bool {
 func (i *instance) perform(e effect) {
 	switch e {
 	case announce:
-		i.record(journal.Event{ID: journal.EventStarted, Message: fmt.Sprintf("started, process %d listens on %v", i.process.Pid(), i.at)})
+		if i.listens.IsZero() {
+			i.listens = time.Now()
+		}
+		id := journal.EventStarted
+		if i.pool.config.InProcess {
+			id = journal.EventStartedInProcess
+		}
+		i.record(journal.Event{ID: id, Message: fmt.Sprintf("started, process %d listens on %v", i.process.Pid(), i.at)})
 		i.keep(true)
-		i.pool.log.Info("instance ready", "instance", slot, "run", i.run, "pid", i.process.Pid(), "at", i.at)
+		i.pool.log.Info("instance ready", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid(), "at", i.at)
 		i.pool.becameReady(i)
+	case tell:
+		failure := i.startFailure(machine{Late: true}, process.Exit{}, i.listensElsewhere())
+		i.record(i.startEvent(failure, ""))
+		i.pool.late(i, failure)
 	case ask:
 		i.sayGoodbyeLater()
 		go i.ask()

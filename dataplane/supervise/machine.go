@@ -51,6 +51,8 @@ type machine struct {
 	Proven bool
 	// Late says that the start-up limit ended it.
 	Late bool
+	// Patient lets it live on behind the start-up limit.
+	Patient bool
 	// Killed says that the shutdown limit ended it.
 	Killed bool
 }
@@ -82,10 +84,11 @@ const (
 	term                       // SIGTERM to the main process
 	kill                       // SIGKILL to the whole tree
 	settle                     // the end: collect, count, forget
+	tell                       // it is late and goes on: answer those who wait
 )
 
 func (e effect) String() string {
-	return [...]string{"", "announce", "ask", "term", "kill", "settle"}[e]
+	return [...]string{"", "announce", "ask", "term", "kill", "settle", "tell"}[e]
 }
 
 // start gives a machine that has until limit to listen.
@@ -126,6 +129,10 @@ func stepStarting(m machine, e event, now time.Time) (machine, []effect) {
 		return m, []effect{announce}
 	case e.kind == stop:
 		return toStopping(m, now)
+	case e.kind == tick && m.Deadline.IsZero(): // late already
+	case e.kind == tick && !now.Before(m.Deadline) && m.Patient:
+		m.Deadline = time.Time{}
+		return m, []effect{tell}
 	case e.kind == tick && !now.Before(m.Deadline):
 		m.State, m.Late, m.Deadline = Stopping, true, time.Time{}
 		return m, []effect{kill}

@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ func TestMachineTraces(t *testing.T) {
 		switch words[0] {
 		case "start":
 			now = time.Unix(0, 0)
-			m = start(now, duration(t, words[1]), duration(t, words[2]), len(words) > 3)
+			m = start(now, duration(t, words[1]), duration(t, words[2]), slices.Contains(words, "asks"))
+			m.Patient = slices.Contains(words, "patient")
 		case "after":
 			now = now.Add(duration(t, words[1]))
 			m, effects = step(m, event{kind: tick}, now)

@@ -20,9 +20,6 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
 
-// slot is the number of the one instance an application has.
-const slot = 1
-
 // Config is one application as it is to run.
 type Config struct {
 	Site, Application string
@@ -38,11 +35,21 @@ type Config struct {
 	Credential *process.Credential
 	// Startup and Shutdown are startupTimeLimit and shutdownTimeLimit.
 	Startup, Shutdown time.Duration
-	// RapidFails is rapidFailsPerMinute.
+	// RapidFails is rapidFailsPerMinute; in-process it means nothing.
 	RapidFails int
+	// InProcess asks for the rules of the in-process model: a failed start stands for a while (D11), rapid fails are not
+	// counted, events have its numbers.
+	InProcess bool
+	// Patient leaves an instance that is late alone: requests are told so, until it listens after all
+	// (suppressRecycleOnStartupTimeout).
+	Patient bool
+	// Stack is the limit of its stacks in bytes; 0 is the agent's own.
+	Stack uint64
+	// Instances is how many there are at once; below 2 is one.
+	Instances int
 	// Retries is how many attempts to start may follow one that failed, for the same requests (HPH-2).
 	Retries int
-	// Always keeps an instance running without requests.
+	// Always keeps all of them running without requests.
 	Always bool
 	// Protocol is what instances speak; empty: the first answer tells.
 	Protocol site.Protocol
@@ -100,11 +107,29 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%d failures within a minute, %d are allowed: starts are refused for %v", e.Failures, e.Limit, e.RetryAfter.Round(time.Second))
 }
 
+// StuckError says that a failed start in-process stands: nothing is started until its time is over. It wraps what the start
+// failed by.
+type StuckError struct {
+	Failure error
+	// RetryAfter is how long that still is; Pause is how long it was at first, until Until.
+	RetryAfter, Pause time.Duration
+	Until             time.Time
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("%v; retries in %v, at %s UTC", e.Failure, e.Pause, e.Until.UTC().Format(time.TimeOnly))
+}
+
+// Unwrap gives why the start failed.
+func (e *StuckError) Unwrap() error { return e.Failure }
+
 // StartError says why an instance did not come up.
 type StartError struct {
 	Message string
 	// Exit is set when the process ended before it listened.
 	Exit *process.Exit
+	// Served says that it had listened, and ended so soon after that it counts as not started.
+	Served bool
 	// Err is set when it could not be started at all; errno is kept.
 	Err error
 	// Late says that startupTimeLimit was over.
@@ -130,16 +155,13 @@ type Claim struct {
 type Pool struct {
 	config Config
 	log    hclog.Logger
-	open   atomic.Pointer[instance] // current while it lets requests in; they come in without the lock
+	slots  []slot        // one for each instance
+	turn   atomic.Uint32 // counts the requests that were given a slot, where there are several
 
-	mu       sync.Mutex
-	current  *instance // starting or ready
-	window   window
-	closed   bool
-	failure  error // of the newest start
-	last     *ExitRecord
-	restarts time.Duration
-	retired  sync.WaitGroup // instances not settled
+	mu      sync.Mutex
+	window  window
+	closed  bool
+	retired sync.WaitGroup // instances not settled
 }
 
 // New makes a pool. An instance of this configuration that runs already may be given to Adopt before the first request.
@@ -150,38 +172,50 @@ func New(config Config) *Pool {
 	if config.Changed == nil {
 		config.Changed = func() {}
 	}
-	return &Pool{config: config, log: config.Logger.With("site", config.Site, "application", config.Application)}
+	p := &Pool{config: config, log: config.Logger.With("site", config.Site, "application", config.Application), slots: make([]slot, max(config.Instances, 1))}
+	for n := range p.slots {
+		p.slots[n].number = uint32(n + 1)
+	}
+	return p
 }
 
-// TryAcquire takes an instance that is ready; it starts none and does not wait.
-func (p *Pool) TryAcquire() (Claim, bool) {
-	if i := p.open.Load(); i != nil && i.enter(p) {
+// TryAcquire takes the instance of a slot that Choose gave, if it is ready; it starts none and does not wait.
+func (p *Pool) TryAcquire(at int) (Claim, bool) {
+	s := &p.slots[at]
+	if i := s.open.Load(); i != nil && i.enter() {
 		return Claim{i.upstream, i.token, i.ending, p, i}, true
 	}
 	return Claim{}, false
 }
 
-// Acquire takes a ready instance, starting one when there is none. It waits until ctx ends, and does not bound how many
-// wait. Every waiting request of a start that fails gets its *StartError.
-func (p *Pool) Acquire(ctx context.Context) (Claim, error) { return p.acquire(ctx, meter.Request) }
+// Acquire takes the instance of a slot that Choose gave, starting it when it does not run, or another one that is ready where that
+// fails. It waits until ctx ends, and does not bound how many wait. Every waiting request of a start that fails gets its
+// *StartError.
+func (p *Pool) Acquire(ctx context.Context, at int) (Claim, error) {
+	return p.acquire(ctx, &p.slots[at], meter.Request)
+}
 
-func (p *Pool) acquire(ctx context.Context, why meter.Reason) (Claim, error) {
+func (p *Pool) acquire(ctx context.Context, s *slot, why meter.Reason) (Claim, error) {
 	for {
 		p.mu.Lock()
-		i, err := p.take(why)
-		if err != nil {
-			p.mu.Unlock()
-			return Claim{}, err
-		}
-		if i.ready {
+		i, err := p.take(s, why)
+		if err == nil && i.ready {
 			i.inFlight.Add(1)
 			p.mu.Unlock()
 			return Claim{i.upstream, i.token, i.ending, p, i}, nil
 		}
 		p.mu.Unlock()
-		if err := p.wait(ctx, i); err != nil {
+		if err == nil {
+			err = p.wait(ctx, i)
+		}
+		if err == nil {
+			continue
+		}
+		other := p.serving(s)
+		if other == nil || ctx.Err() != nil || errors.Is(err, ErrStopping) || why != meter.Request {
 			return Claim{}, err
 		}
+		s = other
 	}
 }
 
@@ -195,26 +229,39 @@ func (p *Pool) wait(ctx context.Context, i *instance) error {
 	}
 }
 
-// take gives the current instance, started or not, or starts one; the lock is held.
-func (p *Pool) take(why meter.Reason) (*instance, error) {
+// take gives the current instance of a slot, started or not, or starts one; the lock is held.
+func (p *Pool) take(s *slot, why meter.Reason) (*instance, error) {
 	if p.closed {
 		return nil, ErrStopping
 	}
-	if p.current != nil {
-		return p.current, nil
+	if s.current != nil {
+		return s.current, nil
 	}
-	now := time.Now()
-	if wait, refused := p.window.refuses(p.config.RapidFails, now); refused {
-		return nil, &RefusedError{p.window.count(now), p.config.RapidFails, wait}
+	if err := p.refused(s, time.Now()); err != nil {
+		return nil, err
 	}
-	if p.failure != nil {
+	if s.failure != nil {
 		why = meter.Failure
 	}
 	p.config.Meter.Started(why)
-	p.current = p.newInstance()
+	s.begin(p.newInstance(s))
 	p.retired.Add(1)
-	go p.current.launch()
-	return p.current, nil
+	go s.current.launch()
+	return s.current, nil
+}
+
+// refused says why nothing may be started in a slot now; the lock is held.
+func (p *Pool) refused(s *slot, now time.Time) error {
+	if p.config.InProcess {
+		if wait, stuck := s.sticky.refuses(now); stuck {
+			return &StuckError{s.failure, wait, s.sticky.pause, s.sticky.until}
+		}
+		return nil
+	}
+	if wait, refused := p.window.refuses(p.config.RapidFails, now); refused {
+		return &RefusedError{p.window.count(now), p.config.RapidFails, wait}
+	}
+	return nil
 }
 
 // Release gives an instance back.
@@ -224,9 +271,9 @@ func (c Claim) Release() {
 
 // enter counts a request in, unless the instance lets none in any more. Counting comes first: who closes the pool either sees
 // the request, or is seen by it.
-func (i *instance) enter(p *Pool) bool {
+func (i *instance) enter() bool {
 	i.inFlight.Add(1)
-	if p.open.Load() == i {
+	if i.slot.open.Load() == i {
 		return true
 	}
 	i.leave()
@@ -239,39 +286,65 @@ func (i *instance) leave() {
 	}
 }
 
-// Start starts an instance if there is none, without waiting for it.
+// Start starts every instance that does not run, without waiting for them.
 func (p *Pool) Start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, err := p.take(meter.Always)
-	return err
+	var errs []error
+	for n := range p.slots {
+		_, err := p.take(&p.slots[n], meter.Always)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
-// Await starts an instance, to replace that of another pool, and waits until it is ready.
-func (p *Pool) Await(ctx context.Context) error {
-	claim, err := p.acquire(ctx, meter.Replace)
-	if err == nil {
-		claim.Release()
+// Await starts the instances that are to replace those which run in another pool, the first where none does, all where they are
+// kept running; it waits until they are ready, or one is not going to be.
+func (p *Pool) Await(ctx context.Context, old *Pool) error {
+	up := old.up(len(p.slots))
+	if p.config.Always {
+		up = p.all()
 	}
-	return err
+	ends := make(chan error, len(up))
+	for _, n := range up {
+		go func() {
+			claim, err := p.acquire(ctx, &p.slots[n], meter.Replace)
+			if err == nil {
+				claim.Release()
+			}
+			ends <- err
+		}()
+	}
+	for range up {
+		if err := <-ends; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close lets no more requests in; from its return on Acquire gives ErrStopping. What is in flight may go on for drain,
-// then the shutdown limit begins. Stopped waits for the end.
+// then the shutdown limit begins, for all instances at once. Stopped waits for the end.
 func (p *Pool) Close(drain time.Duration) {
+	var running []*instance
 	p.mu.Lock()
 	p.closed = true
-	p.open.Store(nil)
-	i := p.current
-	busyNow := false
-	if i != nil {
-		i.stopping.Store(true)
-		busyNow = i.inFlight.Load() > 0
+	for n := range p.slots {
+		s := &p.slots[n]
+		s.open.Store(nil)
+		if s.current != nil {
+			s.current.stopping.Store(true)
+			running = append(running, s.current)
+		}
 	}
 	p.mu.Unlock()
-	if i == nil {
-		return
+	for _, i := range running {
+		i.stop(drain)
 	}
+}
+
+func (i *instance) stop(drain time.Duration) {
+	busyNow := i.inFlight.Load() > 0
 	if busyNow {
 		i.send(event{kind: busy})
 	}
@@ -309,61 +382,86 @@ func (p *Pool) becameReady(i *instance) {
 	if p.config.Protocol == site.ProtocolHTTP1 {
 		i.upstream.SpeaksH1()
 	}
-	if !p.closed && p.current == i {
-		p.open.Store(i)
+	if !p.closed && i.slot.current == i {
+		i.slot.opened(i)
 	}
 	i.settle(nil)
-	p.restarts = 0
-	p.failure = nil
+	i.slot.restarts = 0
+	i.slot.failure = nil
 	p.mu.Unlock()
 	p.config.Changed()
 }
 
 // ended takes an instance out. failure is nil when its end was wanted.
 func (p *Pool) ended(i *instance, record *ExitRecord, failure error, counts bool) {
+	s := i.slot
 	p.mu.Lock()
-	if p.current == i {
-		p.current = nil
+	if s.current == i {
+		s.begin(nil)
 	}
-	p.open.CompareAndSwap(i, nil)
+	s.open.CompareAndSwap(i, nil)
 	if record != nil {
-		p.last = record
+		s.last = record
 	}
-	now := time.Now()
+	pause := s.nextPause()
+	var refusal *RefusedError
 	if counts {
-		p.window.add(now)
-		p.failure = failure
+		var wait time.Duration
+		wait, refusal = p.count(s, failure)
+		pause = max(pause, wait)
 	}
 	i.ready = false
 	i.settle(failure)
 	again := p.config.Always && !p.closed
-	pause := p.nextPause()
-	wait, refused := p.window.refuses(p.config.RapidFails, now)
-	failures := p.window.count(now)
-	if refused {
-		p.log.Warn("starts refused after rapid fails", "failures", failures)
-		pause = max(pause, wait)
-	}
 	p.mu.Unlock()
-	if refused && counts {
+	if refusal != nil {
 		p.record(i.run, journal.Event{ID: journal.EventRapidFails, Message: "starts are refused after rapid fails",
-			Reason: fmt.Sprintf("%d failures within a minute, %d are allowed; again in %v", failures, p.config.RapidFails, wait.Round(time.Second))})
+			Reason: fmt.Sprintf("%d failures within a minute, %d are allowed; again in %v", refusal.Failures, refusal.Limit, refusal.RetryAfter.Round(time.Second))})
 	}
 	if i.upstream != nil {
 		i.upstream.Close()
 	}
 	if again {
-		time.AfterFunc(pause, func() { _ = p.Start(); p.config.Changed() })
+		time.AfterFunc(pause, func() { p.startAgain(s) })
 	}
 	p.retired.Done()
 	p.config.Changed()
 }
 
-// nextPause doubles from 1 s to 30 s; a start that succeeds begins anew. The lock is held.
-func (p *Pool) nextPause() time.Duration {
-	pause := p.restarts
-	p.restarts = min(max(2*p.restarts, time.Second), 30*time.Second)
-	return pause
+func (p *Pool) startAgain(s *slot) {
+	p.mu.Lock()
+	_, _ = p.take(s, meter.Always) // who is refused has ended, and is started when that is over
+	p.mu.Unlock()
+	p.config.Changed()
+}
+
+// count counts a failure and says how long starts are refused because of it, for rapid fails with what is answered then; the lock
+// is held.
+func (p *Pool) count(s *slot, failure error) (time.Duration, *RefusedError) {
+	now := time.Now()
+	s.failure = failure
+	_, start := errors.AsType[*StartError](failure)
+	switch {
+	case p.config.InProcess && start:
+		pause := s.sticky.failed(now)
+		s.bar(s.sticky.until)
+		p.log.Warn("the failed start stands", "instance", s.number, "retries in", pause)
+		time.AfterFunc(pause, p.config.Changed) // what is told of it is another thing then
+		return pause, nil
+	case p.config.InProcess:
+		s.sticky.lasted()
+		return 0, nil
+	}
+	p.window.add(now)
+	wait, refused := p.window.refuses(p.config.RapidFails, now)
+	if !refused {
+		return 0, nil
+	}
+	p.log.Warn("starts refused after rapid fails", "failures", p.window.count(now))
+	for n := range p.slots {
+		p.slots[n].bar(now.Add(wait))
+	}
+	return wait, &RefusedError{p.window.count(now), p.config.RapidFails, wait}
 }
 
 // Record writes an event that is about no instance into the event stream of the newest run there is, whichever pool's it was or

@@ -1,8 +1,11 @@
 package supervise
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
-// Status is what is known of a pool's instance, running or gone.
+// Status is what is known of one instance of a pool, running or gone.
 type Status struct {
 	Instance       uint32
 	Run            uint64
@@ -11,29 +14,44 @@ type Status struct {
 	PID            int
 	Port           uint16
 	RecentFailures int
-	// Refused says that starts are refused because of rapid fails.
+	// Refused says that starts are refused: because of rapid fails, or since a failed start in-process stands.
 	Refused   bool
 	LastExit  *ExitRecord
 	Message   string
 	StartTime time.Time
 }
 
-// Status tells where the pool stands; ok is false when there never was an instance.
-func (p *Pool) Status() (s Status, ok bool) {
+// Status tells of every slot that has, or had, an instance.
+func (p *Pool) Status() []Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	s = Status{Instance: slot, State: Exited, Revision: p.config.Revision, RecentFailures: p.window.count(now), LastExit: p.last}
-	if p.failure != nil {
-		s.Message = p.failure.Error()
-	}
-	_, s.Refused = p.window.refuses(p.config.RapidFails, now)
-	i := p.current
-	if i == nil {
-		if p.last != nil {
-			s.Run = p.last.Run
+	var all []Status
+	for n := range p.slots {
+		if s, ok := p.statusOf(&p.slots[n]); ok {
+			all = append(all, s)
 		}
-		return s, p.last != nil || p.failure != nil
+	}
+	return all
+}
+
+// statusOf is of one slot; ok is false when there never was an instance. The lock is held.
+func (p *Pool) statusOf(slot *slot) (s Status, ok bool) {
+	now := time.Now()
+	s = Status{Instance: slot.number, State: Exited, Revision: p.config.Revision, RecentFailures: p.window.count(now), LastExit: slot.last}
+	refused := p.refused(slot, now)
+	s.Refused = refused != nil
+	if slot.failure != nil {
+		s.Message = slot.failure.Error()
+	}
+	if stuck, ok := errors.AsType[*StuckError](refused); ok {
+		s.Message = stuck.Error()
+	}
+	i := slot.current
+	if i == nil {
+		if slot.last != nil {
+			s.Run = slot.last.Run
+		}
+		return s, slot.last != nil || slot.failure != nil
 	}
 	s.Run, s.State, s.Port, s.StartTime = i.run, i.state, i.at.Port, i.started
 	if i.process != nil {
@@ -42,16 +60,30 @@ func (p *Pool) Status() (s Status, ok bool) {
 	return s, true
 }
 
-// Failure is why the newest start failed; nil when it did not.
+// Failure is why the newest start of an instance failed that does not run; nil when none did.
 func (p *Pool) Failure() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.failure
+	for n := range p.slots {
+		s := &p.slots[n]
+		if stuck, ok := errors.AsType[*StuckError](p.refused(s, time.Now())); ok {
+			return stuck
+		}
+		if s.failure != nil {
+			return s.failure
+		}
+	}
+	return nil
 }
 
-// Running says whether an instance is starting or ready.
+// Running says whether an instance is starting, and whether one is ready.
 func (p *Pool) Running() (starting, ready bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.current != nil && !p.current.ready, p.current != nil && p.current.ready
+	for n := range p.slots {
+		if i := p.slots[n].current; i != nil {
+			starting, ready = starting || !i.ready, ready || i.ready
+		}
+	}
+	return starting, ready
 }

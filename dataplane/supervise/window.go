@@ -1,6 +1,9 @@
 package supervise
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // window counts failures over a rolling minute (D10: failed starts and unexpected exits both count).
 type window struct{ times []time.Time }
@@ -11,6 +14,13 @@ const minute = time.Minute
 func (w *window) add(now time.Time) {
 	w.prune(now)
 	w.times = append(w.times, now)
+}
+
+// join adds what another one has counted; the same failure counts once.
+func (w *window) join(times []time.Time) {
+	w.times = append(w.times, times...)
+	slices.SortFunc(w.times, time.Time.Compare)
+	w.times = slices.CompactFunc(w.times, time.Time.Equal)
 }
 
 // count is how many failures the last minute holds.

@@ -60,7 +60,7 @@ func (r *reader) attributesOf(section string) map[string]read {
 		"startupTimeLimit":        r.seconds(&c.StartupTimeLimit, limits.StartupTimeLimit),
 		"requestTimeout":          r.span(&c.RequestTimeout, limits.RequestTimeout),
 		"rapidFailsPerMinute":     r.count(limits.RapidFailsPerMinute, func(n uint32) { c.RapidFailsPerMinute = &n }),
-		"processesPerApplication": r.processes(limits.ProcessesPerApplication),
+		"processesPerApplication": r.count(limits.ProcessesPerApplication, func(n uint32) { c.Processes = &n }),
 		"stdoutLogEnabled":        r.boolean(func(_ attribute, on bool) { c.StdoutLogEnabled = on }),
 		"stdoutLogFile":           func(a attribute) { c.StdoutLogFile = a.value },
 		"forwardWindowsAuthToken": r.boolean(func(a attribute, on bool) { r.unless(on, a) }),
@@ -117,17 +117,6 @@ func (r *reader) count(limit site.Limit, to func(n uint32)) read {
 			return
 		}
 		to(uint32(n))
-	}
-}
-
-func (r *reader) processes(limit site.Limit) read {
-	return func(a attribute) {
-		r.count(limit, func(n uint32) {
-			r.config.Processes = &n
-			if n > 1 {
-				r.wrong(a.at, a.name, a.value, "more than one process is not supported yet: 1 is")
-			}
-		})(a)
 	}
 }
 

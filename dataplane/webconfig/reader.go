@@ -197,15 +197,7 @@ func (r *reader) model() {
 	if r.section.name == "httpPlatform" {
 		return
 	}
-	hosting, named := r.section.attribute("hostingModel")
 	model := r.config.HostingModel
 	first := slices.ContainsFunc(r.config.Handlers, func(h Handler) bool { return strings.EqualFold(h.Module, "AspNetCoreModule") })
 	r.config.InProcess = model == "inprocess" || model == "" && !first
-	at := r.section.at
-	if named {
-		at = hosting.at
-	}
-	if r.config.InProcess {
-		r.note(at, "hostingModel=inprocess is not honoured yet: the application runs as a process of its own behind the proxy, so requestTimeout and rapidFailsPerMinute hold, which they do not in-process")
-	}
 }

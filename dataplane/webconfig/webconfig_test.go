@@ -81,7 +81,8 @@ func TestRanges(t *testing.T) {
 		`requestTimeout="00:60:00"`:     "01:00:00",
 		`requestTimeout="120"`:          "hours:minutes:seconds",
 		`processesPerApplication="1"`:   "",
-		`processesPerApplication="2"`:   "not supported yet",
+		`processesPerApplication="100"`: "",
+		`processesPerApplication="0"`:   "1 to 100",
 		`processesPerApplication="101"`: "1 to 100",
 		`hostingModel="InProcess"`:      "",
 		`hostingModel="both"`:           "inprocess or outofprocess",
@@ -143,9 +144,7 @@ func TestProblems(t *testing.T) {
 // What is accepted and does nothing yet is said, never passed over.
 func TestNotes(t *testing.T) {
 	for section, want := range map[string]string{
-		`<aspNetCore processPath="a" hostingModel="InProcess"/>`: "6:29: hostingModel=inprocess is not honoured yet",
-		`<aspNetCore processPath="a"/>`:                          "6:1: hostingModel=inprocess is not honoured yet",
-		`<rewrite/>`:                                             "6:1: rewrite is not honoured yet",
+		`<rewrite/>`: "6:1: rewrite is not honoured yet",
 	} {
 		config, err := Parse("web.config", in(section))
 		if err != nil {

@@ -74,6 +74,20 @@ func startModes() enum[site.StartMode, typesv1.StartMode] {
 	}
 }
 
+func balances() enum[site.Balance, typesv1.Balance] {
+	return enum[site.Balance, typesv1.Balance]{
+		{site.BalanceRotation, typesv1.Balance_BALANCE_ROTATION},
+		{site.BalanceLeastOutstanding, typesv1.Balance_BALANCE_LEAST_OUTSTANDING},
+	}
+}
+
+func affinities() enum[site.Affinity, typesv1.Affinity] {
+	return enum[site.Affinity, typesv1.Affinity]{
+		{site.AffinityNone, typesv1.Affinity_AFFINITY_NONE},
+		{site.AffinityCookie, typesv1.Affinity_AFFINITY_COOKIE},
+	}
+}
+
 func redirects() enum[site.Redirect, typesv1.Redirect] {
 	return enum[site.Redirect, typesv1.Redirect]{{site.RedirectHTTPS, typesv1.Redirect_REDIRECT_HTTPS}}
 }

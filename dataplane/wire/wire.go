@@ -61,7 +61,7 @@ func application(m *typesv1.Application) (site.Application, error) {
 		a.BodyLimit, a.Concurrency, a.Queue = l.Body, l.Concurrency, l.Queue
 	}
 	if p != nil {
-		a.RapidFailsPerMinute, a.Overlap = p.RapidFailsPerMinute, p.Overlap
+		a.RapidFailsPerMinute, a.Overlap, a.Instances = p.RapidFailsPerMinute, p.Overlap, p.Instances
 	}
 	if f != nil {
 		a.DisableStartUpErrorPage = f.DisableStartUpErrorPage
@@ -69,11 +69,13 @@ func application(m *typesv1.Application) (site.Application, error) {
 	for _, v := range p.GetEnv() {
 		a.Env = append(a.Env, site.Variable{Name: v.GetName(), Value: v.GetValue()})
 	}
-	var errs [4]error
+	var errs [6]error
 	a.Profile, errs[0] = profiles().word("profile", m.GetProfile())
 	a.Protocol, errs[1] = protocols().word("protocol", f.GetProtocol())
 	a.Socket, errs[2] = sockets().word("socket", p.GetSocket())
 	a.Start, errs[3] = startModes().word("start", p.GetStart())
+	a.Balance, errs[4] = balances().word("balance", f.GetBalance())
+	a.Affinity, errs[5] = affinities().word("affinity", f.GetAffinity())
 	return a, errors.Join(errs[:]...)
 }
 
@@ -100,13 +102,17 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 		Command: a.Command, StartupTimeLimit: durationMessage(a.StartupTimeLimit),
 		ShutdownTimeLimit: durationMessage(a.ShutdownTimeLimit), RapidFailsPerMinute: a.RapidFailsPerMinute,
 		Socket: sockets().number(a.Socket), Start: startModes().number(a.Start), Drain: durationMessage(a.Drain), Overlap: a.Overlap,
+		Instances: a.Instances,
 	}
 	for _, v := range a.Env {
 		p.Env = append(p.Env, &typesv1.EnvironmentVariable{Name: v.Name, Value: v.Value})
 	}
 	m := &typesv1.Application{Path: a.Path, Root: a.Root, User: a.User, IisEnvironment: a.IISEnvironment, Process: p, Profile: profiles().number(a.Profile)}
-	if a.RequestTimeout != nil || a.DisableStartUpErrorPage != nil || a.Protocol != "" {
-		m.Forward = &typesv1.ForwardSpec{RequestTimeout: durationMessage(a.RequestTimeout), DisableStartUpErrorPage: a.DisableStartUpErrorPage, Protocol: protocols().number(a.Protocol)}
+	if a.RequestTimeout != nil || a.DisableStartUpErrorPage != nil || a.Protocol != "" || a.Balance != "" || a.Affinity != "" {
+		m.Forward = &typesv1.ForwardSpec{
+			RequestTimeout: durationMessage(a.RequestTimeout), DisableStartUpErrorPage: a.DisableStartUpErrorPage, Protocol: protocols().number(a.Protocol),
+			Balance: balances().number(a.Balance), Affinity: affinities().number(a.Affinity),
+		}
 	}
 	if a.BodyLimit != nil || a.Concurrency != nil || a.Queue != nil || a.QueueTimeout != nil {
 		m.Limits = &typesv1.LimitSpec{Body: a.BodyLimit, Concurrency: a.Concurrency, Queue: a.Queue, QueueTimeout: durationMessage(a.QueueTimeout)}

@@ -27,7 +27,7 @@ func full() *site.Site {
 		Applications: []site.Application{{
 			Path: "/", Root: "/srv/shop", User: "shop", IISEnvironment: true, Profile: site.ProfileGeneric, Socket: site.SocketUnix, Protocol: site.ProtocolH2C, Command: []string{"./api", "--x"},
 			Env: []site.Variable{{Name: "A", Value: ""}}, Start: site.StartAlways, StartupTimeLimit: &limit,
-			ShutdownTimeLimit: &limit, Drain: &limit, Overlap: &plain, RequestTimeout: &timeout, RapidFailsPerMinute: &fails, DisableStartUpErrorPage: &plain,
+			ShutdownTimeLimit: &limit, Drain: &limit, Overlap: &plain, Instances: &fails, Balance: site.BalanceLeastOutstanding, Affinity: site.AffinityCookie, RequestTimeout: &timeout, RapidFailsPerMinute: &fails, DisableStartUpErrorPage: &plain,
 			BodyLimit: &body, Concurrency: &concurrency, Queue: &fails, QueueTimeout: &timeout,
 			Open: []string{"authorization"},
 		}},

@@ -108,7 +108,7 @@ app.Run();`
 		s.touch("web.config")
 		s.event(1006, "404")
 		s.gone(pids...)
-		s.event(1030)
+		s.event(1033) // in-process, as it is published
 		want(r, "killed", s.count(1005), 0)
 	})
 	row(t, "K13 other addresses in the application's settings lose", func(r *recorder) {

@@ -70,9 +70,7 @@ func TestDotnetPushed(t *testing.T) {
 		if a := f.Get("web1", form, "/"); a.Status != 200 {
 			t.Errorf("%s: %d %s", form, a.Status, a.Body)
 		}
-		out := f.Must("describe", "site", form)
-		inProcess := form == "probe" || form == "probe-win" || form == "slim"
-		if inProcess != strings.Contains(out, "hostingModel=inprocess is not honoured yet") {
+		if out := f.Must("describe", "site", form); strings.Contains(out, "hostingModel") {
 			t.Errorf("%s: notes in\n%s", form, out)
 		}
 	}
@@ -80,7 +78,7 @@ func TestDotnetPushed(t *testing.T) {
 	f.Must("recycle", "probe")
 	f.Get("web1", "probe", "/")
 	lab.Eventually(t, func() string {
-		if out := f.Must("logs", "probe", "--stream", "event"); !strings.Contains(out, "[1006]") || !strings.Contains(out, "202") || !strings.Contains(out, "[1030]") {
+		if out := f.Must("logs", "probe", "--stream", "event"); !strings.Contains(out, "[1006]") || !strings.Contains(out, "202") || !strings.Contains(out, "[1033]") {
 			return out
 		}
 		return ""

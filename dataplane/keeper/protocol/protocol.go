@@ -5,7 +5,7 @@ package protocol
 import "time"
 
 // Version is the protocol's version. A keeper of version N serves workers of N and N+1; it is the first thing it says.
-const Version = 1
+const Version = 2
 
 // FDVariable names the worker's end of the socketpair in its environment.
 const FDVariable = "ANCORA_KEEPER_FD"
@@ -57,6 +57,8 @@ type Spec struct {
 	UID    uint32   `json:"uid,omitempty"`
 	GID    uint32   `json:"gid,omitempty"`
 	Groups []uint32 `json:"groups,omitempty"`
+	// Stack is the limit of its stacks in bytes, 0 the agent's own; keepers of version 1 do not know it.
+	Stack uint64 `json:"stack,omitempty"`
 }
 
 // Kind is what a message of the keeper is.

@@ -336,6 +336,109 @@ func (StartMode) EnumDescriptor() ([]byte, []int) {
 	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{5}
 }
 
+// Balance says which of several instances answers a request.
+type Balance int32
+
+const (
+	Balance_BALANCE_UNSPECIFIED Balance = 0
+	// Each in turn; one that does not run is started when its turn comes.
+	Balance_BALANCE_ROTATION Balance = 1
+	// The one with the fewest requests.
+	Balance_BALANCE_LEAST_OUTSTANDING Balance = 2
+)
+
+// Enum value maps for Balance.
+var (
+	Balance_name = map[int32]string{
+		0: "BALANCE_UNSPECIFIED",
+		1: "BALANCE_ROTATION",
+		2: "BALANCE_LEAST_OUTSTANDING",
+	}
+	Balance_value = map[string]int32{
+		"BALANCE_UNSPECIFIED":       0,
+		"BALANCE_ROTATION":          1,
+		"BALANCE_LEAST_OUTSTANDING": 2,
+	}
+)
+
+func (x Balance) Enum() *Balance {
+	p := new(Balance)
+	*p = x
+	return p
+}
+
+func (x Balance) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Balance) Descriptor() protoreflect.EnumDescriptor {
+	return file_ancora_types_v1_site_proto_enumTypes[6].Descriptor()
+}
+
+func (Balance) Type() protoreflect.EnumType {
+	return &file_ancora_types_v1_site_proto_enumTypes[6]
+}
+
+func (x Balance) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Balance.Descriptor instead.
+func (Balance) EnumDescriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{6}
+}
+
+// Affinity says what brings a visitor back to the instance that answered before.
+type Affinity int32
+
+const (
+	Affinity_AFFINITY_UNSPECIFIED Affinity = 0
+	Affinity_AFFINITY_NONE        Affinity = 1
+	// A cookie that names the slot, for no other program to read.
+	Affinity_AFFINITY_COOKIE Affinity = 2
+)
+
+// Enum value maps for Affinity.
+var (
+	Affinity_name = map[int32]string{
+		0: "AFFINITY_UNSPECIFIED",
+		1: "AFFINITY_NONE",
+		2: "AFFINITY_COOKIE",
+	}
+	Affinity_value = map[string]int32{
+		"AFFINITY_UNSPECIFIED": 0,
+		"AFFINITY_NONE":        1,
+		"AFFINITY_COOKIE":      2,
+	}
+)
+
+func (x Affinity) Enum() *Affinity {
+	p := new(Affinity)
+	*p = x
+	return p
+}
+
+func (x Affinity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Affinity) Descriptor() protoreflect.EnumDescriptor {
+	return file_ancora_types_v1_site_proto_enumTypes[7].Descriptor()
+}
+
+func (Affinity) Type() protoreflect.EnumType {
+	return &file_ancora_types_v1_site_proto_enumTypes[7]
+}
+
+func (x Affinity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Affinity.Descriptor instead.
+func (Affinity) EnumDescriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{7}
+}
+
 // Protocol is what an instance speaks.
 type Protocol int32
 
@@ -371,11 +474,11 @@ func (x Protocol) String() string {
 }
 
 func (Protocol) Descriptor() protoreflect.EnumDescriptor {
-	return file_ancora_types_v1_site_proto_enumTypes[6].Descriptor()
+	return file_ancora_types_v1_site_proto_enumTypes[8].Descriptor()
 }
 
 func (Protocol) Type() protoreflect.EnumType {
-	return &file_ancora_types_v1_site_proto_enumTypes[6]
+	return &file_ancora_types_v1_site_proto_enumTypes[8]
 }
 
 func (x Protocol) Number() protoreflect.EnumNumber {
@@ -384,7 +487,7 @@ func (x Protocol) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Protocol.Descriptor instead.
 func (Protocol) EnumDescriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{6}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{8}
 }
 
 // Site is what an operator configures: where it runs, where it is reached, and which applications it has.
@@ -985,7 +1088,9 @@ type ProcessSpec struct {
 	// How long requests in flight may go on when an instance is replaced: 0 to 3600 s, default 90 s.
 	Drain *durationpb.Duration `protobuf:"bytes,20,opt,name=drain,proto3" json:"drain,omitempty"`
 	// False ends what runs before what replaces it starts. Default true, unless the port is fixed.
-	Overlap       *bool `protobuf:"varint,21,opt,name=overlap,proto3,oneof" json:"overlap,omitempty"`
+	Overlap *bool `protobuf:"varint,21,opt,name=overlap,proto3,oneof" json:"overlap,omitempty"`
+	// 1 to 100; unset is web.config's processesPerApplication, else 1. They have slots from 1.
+	Instances     *uint32 `protobuf:"varint,30,opt,name=instances,proto3,oneof" json:"instances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1083,6 +1188,13 @@ func (x *ProcessSpec) GetOverlap() bool {
 	return false
 }
 
+func (x *ProcessSpec) GetInstances() uint32 {
+	if x != nil && x.Instances != nil {
+		return *x.Instances
+	}
+	return 0
+}
+
 type EnvironmentVariable struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Anything but `=` and NUL; names differ without regard to case.
@@ -1145,7 +1257,11 @@ type ForwardSpec struct {
 	// Plain 502 instead of the start-up page.
 	DisableStartUpErrorPage *bool `protobuf:"varint,2,opt,name=disable_start_up_error_page,json=disableStartUpErrorPage,proto3,oneof" json:"disable_start_up_error_page,omitempty"`
 	// UNSPECIFIED is found out: by HTTP/1.1, until the first answer of an instance says that it speaks HTTP/2 only.
-	Protocol      Protocol `protobuf:"varint,3,opt,name=protocol,proto3,enum=ancora.types.v1.Protocol" json:"protocol,omitempty"`
+	Protocol Protocol `protobuf:"varint,3,opt,name=protocol,proto3,enum=ancora.types.v1.Protocol" json:"protocol,omitempty"`
+	// UNSPECIFIED is ROTATION.
+	Balance Balance `protobuf:"varint,30,opt,name=balance,proto3,enum=ancora.types.v1.Balance" json:"balance,omitempty"`
+	// UNSPECIFIED is NONE.
+	Affinity      Affinity `protobuf:"varint,31,opt,name=affinity,proto3,enum=ancora.types.v1.Affinity" json:"affinity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1199,6 +1315,20 @@ func (x *ForwardSpec) GetProtocol() Protocol {
 		return x.Protocol
 	}
 	return Protocol_PROTOCOL_UNSPECIFIED
+}
+
+func (x *ForwardSpec) GetBalance() Balance {
+	if x != nil {
+		return x.Balance
+	}
+	return Balance_BALANCE_UNSPECIFIED
+}
+
+func (x *ForwardSpec) GetAffinity() Affinity {
+	if x != nil {
+		return x.Affinity
+	}
+	return Affinity_AFFINITY_UNSPECIFIED
 }
 
 // LimitSpec says how much of an application visitors may use at once. What is unset has its default.
@@ -1377,7 +1507,7 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limits\x12'\n" +
 	"\x0fiis_environment\x18\x0f \x01(\bR\x0eiisEnvironment\x12=\n" +
 	"\n" +
-	"web_config\x18\t \x01(\v2\x1e.ancora.types.v1.WebConfigSpecR\twebConfigJ\x04\b\b\x10\tR\arelease\"\x87\x04\n" +
+	"web_config\x18\t \x01(\v2\x1e.ancora.types.v1.WebConfigSpecR\twebConfigJ\x04\b\b\x10\tR\arelease\"\xb8\x04\n" +
 	"\vProcessSpec\x12\x18\n" +
 	"\acommand\x18\x01 \x03(\tR\acommand\x126\n" +
 	"\x03env\x18\x02 \x03(\v2$.ancora.types.v1.EnvironmentVariableR\x03env\x120\n" +
@@ -1387,17 +1517,22 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x16rapid_fails_per_minute\x18\x06 \x01(\rH\x00R\x13rapidFailsPerMinute\x88\x01\x01\x12/\n" +
 	"\x06socket\x18\a \x01(\x0e2\x17.ancora.types.v1.SocketR\x06socket\x12/\n" +
 	"\x05drain\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\x05drain\x12\x1d\n" +
-	"\aoverlap\x18\x15 \x01(\bH\x01R\aoverlap\x88\x01\x01B\x19\n" +
+	"\aoverlap\x18\x15 \x01(\bH\x01R\aoverlap\x88\x01\x01\x12!\n" +
+	"\tinstances\x18\x1e \x01(\rH\x02R\tinstances\x88\x01\x01B\x19\n" +
 	"\x17_rapid_fails_per_minuteB\n" +
 	"\n" +
-	"\b_overlap\"?\n" +
+	"\b_overlapB\f\n" +
+	"\n" +
+	"_instances\"?\n" +
 	"\x13EnvironmentVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xeb\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xd6\x02\n" +
 	"\vForwardSpec\x12B\n" +
 	"\x0frequest_timeout\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\x12A\n" +
 	"\x1bdisable_start_up_error_page\x18\x02 \x01(\bH\x00R\x17disableStartUpErrorPage\x88\x01\x01\x125\n" +
-	"\bprotocol\x18\x03 \x01(\x0e2\x19.ancora.types.v1.ProtocolR\bprotocolB\x1e\n" +
+	"\bprotocol\x18\x03 \x01(\x0e2\x19.ancora.types.v1.ProtocolR\bprotocol\x122\n" +
+	"\abalance\x18\x1e \x01(\x0e2\x18.ancora.types.v1.BalanceR\abalance\x125\n" +
+	"\baffinity\x18\x1f \x01(\x0e2\x19.ancora.types.v1.AffinityR\baffinityB\x1e\n" +
 	"\x1c_disable_start_up_error_page\"\xc9\x01\n" +
 	"\tLimitSpec\x12\x17\n" +
 	"\x04body\x18\x01 \x01(\x03H\x00R\x04body\x88\x01\x01\x12%\n" +
@@ -1434,7 +1569,15 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\tStartMode\x12\x1a\n" +
 	"\x16START_MODE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15START_MODE_ON_REQUEST\x10\x01\x12\x15\n" +
-	"\x11START_MODE_ALWAYS\x10\x02*J\n" +
+	"\x11START_MODE_ALWAYS\x10\x02*W\n" +
+	"\aBalance\x12\x17\n" +
+	"\x13BALANCE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10BALANCE_ROTATION\x10\x01\x12\x1d\n" +
+	"\x19BALANCE_LEAST_OUTSTANDING\x10\x02*L\n" +
+	"\bAffinity\x12\x18\n" +
+	"\x14AFFINITY_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rAFFINITY_NONE\x10\x01\x12\x13\n" +
+	"\x0fAFFINITY_COOKIE\x10\x02*J\n" +
 	"\bProtocol\x12\x18\n" +
 	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePROTOCOL_HTTP1\x10\x01\x12\x10\n" +
@@ -1452,7 +1595,7 @@ func file_ancora_types_v1_site_proto_rawDescGZIP() []byte {
 	return file_ancora_types_v1_site_proto_rawDescData
 }
 
-var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
 var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_ancora_types_v1_site_proto_goTypes = []any{
 	(AccessLog)(0),                // 0: ancora.types.v1.AccessLog
@@ -1461,57 +1604,61 @@ var file_ancora_types_v1_site_proto_goTypes = []any{
 	(Profile)(0),                  // 3: ancora.types.v1.Profile
 	(Socket)(0),                   // 4: ancora.types.v1.Socket
 	(StartMode)(0),                // 5: ancora.types.v1.StartMode
-	(Protocol)(0),                 // 6: ancora.types.v1.Protocol
-	(*Site)(nil),                  // 7: ancora.types.v1.Site
-	(*Placement)(nil),             // 8: ancora.types.v1.Placement
-	(*Selector)(nil),              // 9: ancora.types.v1.Selector
-	(*Binding)(nil),               // 10: ancora.types.v1.Binding
-	(*Tls)(nil),                   // 11: ancora.types.v1.Tls
-	(*Certificate)(nil),           // 12: ancora.types.v1.Certificate
-	(*ClientCertificate)(nil),     // 13: ancora.types.v1.ClientCertificate
-	(*Application)(nil),           // 14: ancora.types.v1.Application
-	(*ProcessSpec)(nil),           // 15: ancora.types.v1.ProcessSpec
-	(*EnvironmentVariable)(nil),   // 16: ancora.types.v1.EnvironmentVariable
-	(*ForwardSpec)(nil),           // 17: ancora.types.v1.ForwardSpec
-	(*LimitSpec)(nil),             // 18: ancora.types.v1.LimitSpec
-	(*WebConfigSpec)(nil),         // 19: ancora.types.v1.WebConfigSpec
-	nil,                           // 20: ancora.types.v1.Site.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(Balance)(0),                  // 6: ancora.types.v1.Balance
+	(Affinity)(0),                 // 7: ancora.types.v1.Affinity
+	(Protocol)(0),                 // 8: ancora.types.v1.Protocol
+	(*Site)(nil),                  // 9: ancora.types.v1.Site
+	(*Placement)(nil),             // 10: ancora.types.v1.Placement
+	(*Selector)(nil),              // 11: ancora.types.v1.Selector
+	(*Binding)(nil),               // 12: ancora.types.v1.Binding
+	(*Tls)(nil),                   // 13: ancora.types.v1.Tls
+	(*Certificate)(nil),           // 14: ancora.types.v1.Certificate
+	(*ClientCertificate)(nil),     // 15: ancora.types.v1.ClientCertificate
+	(*Application)(nil),           // 16: ancora.types.v1.Application
+	(*ProcessSpec)(nil),           // 17: ancora.types.v1.ProcessSpec
+	(*EnvironmentVariable)(nil),   // 18: ancora.types.v1.EnvironmentVariable
+	(*ForwardSpec)(nil),           // 19: ancora.types.v1.ForwardSpec
+	(*LimitSpec)(nil),             // 20: ancora.types.v1.LimitSpec
+	(*WebConfigSpec)(nil),         // 21: ancora.types.v1.WebConfigSpec
+	nil,                           // 22: ancora.types.v1.Site.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
 }
 var file_ancora_types_v1_site_proto_depIdxs = []int32{
-	20, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
-	8,  // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
-	10, // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
-	14, // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
+	22, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
+	10, // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
+	12, // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
+	16, // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
 	0,  // 4: ancora.types.v1.Site.access_log:type_name -> ancora.types.v1.AccessLog
-	21, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
-	21, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
-	11, // 8: ancora.types.v1.Binding.tls:type_name -> ancora.types.v1.Tls
+	23, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
+	23, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
+	11, // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
+	13, // 8: ancora.types.v1.Binding.tls:type_name -> ancora.types.v1.Tls
 	1,  // 9: ancora.types.v1.Binding.redirect:type_name -> ancora.types.v1.Redirect
-	12, // 10: ancora.types.v1.Tls.certificates:type_name -> ancora.types.v1.Certificate
-	13, // 11: ancora.types.v1.Tls.client_certificate:type_name -> ancora.types.v1.ClientCertificate
+	14, // 10: ancora.types.v1.Tls.certificates:type_name -> ancora.types.v1.Certificate
+	15, // 11: ancora.types.v1.Tls.client_certificate:type_name -> ancora.types.v1.ClientCertificate
 	2,  // 12: ancora.types.v1.ClientCertificate.mode:type_name -> ancora.types.v1.ClientCertificateMode
 	3,  // 13: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
-	15, // 14: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
-	17, // 15: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
-	18, // 16: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
-	19, // 17: ancora.types.v1.Application.web_config:type_name -> ancora.types.v1.WebConfigSpec
-	16, // 18: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
+	17, // 14: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
+	19, // 15: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
+	20, // 16: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
+	21, // 17: ancora.types.v1.Application.web_config:type_name -> ancora.types.v1.WebConfigSpec
+	18, // 18: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
 	5,  // 19: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
-	22, // 20: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
-	22, // 21: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
+	24, // 20: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
+	24, // 21: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
 	4,  // 22: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
-	22, // 23: ancora.types.v1.ProcessSpec.drain:type_name -> google.protobuf.Duration
-	22, // 24: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	6,  // 25: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
-	22, // 26: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	24, // 23: ancora.types.v1.ProcessSpec.drain:type_name -> google.protobuf.Duration
+	24, // 24: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	8,  // 25: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
+	6,  // 26: ancora.types.v1.ForwardSpec.balance:type_name -> ancora.types.v1.Balance
+	7,  // 27: ancora.types.v1.ForwardSpec.affinity:type_name -> ancora.types.v1.Affinity
+	24, // 28: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }
@@ -1527,7 +1674,7 @@ func file_ancora_types_v1_site_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_site_proto_rawDesc), len(file_ancora_types_v1_site_proto_rawDesc)),
-			NumEnums:      7,
+			NumEnums:      9,
 			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
