@@ -47,9 +47,12 @@ func (s *served) startMessages(name string) {
 		s.r.Errorf("%q", lines[0])
 	}
 	s.r.saw(file, "%s: %q", name, lines)
-	if !strings.Contains(s.Log(), "debug log is on") {
-		s.r.Errorf("nothing warns of it:\n%s", s.Log())
-	}
+	lab.Eventually(s.r, func() string {
+		if !strings.Contains(s.Log(), "debug log is on") {
+			return "nothing warns of it:\n" + s.Log()
+		}
+		return ""
+	})
 }
 
 func TestDebugLog(t *testing.T) {

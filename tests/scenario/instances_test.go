@@ -76,18 +76,14 @@ func TestInstancesRotate(t *testing.T) {
 		if n := len(distinct(all)); n != 3 || !slices.Equal(all[:3], all[3:6]) {
 			t.Errorf("%d processes, in turn %v", n, all)
 		}
-		if !strings.Contains(s.Log(), "3 instances without affinity: cookie") || !strings.Contains(s.Log(), "[WARN]") {
-			t.Errorf("log\n%s", s.Log())
-		}
+		s.says(t, "3 instances without affinity: cookie", "[WARN]")
 	})
 	t.Run("a site's instances counts in-process too, processesPerApplication does not", func(t *testing.T) {
 		s := several(t, "aspNetCore", `processesPerApplication="5"`, "instances: 2\n")
 		if n := len(distinct(pids(t, s.address, 10))); n != 2 {
 			t.Errorf("%d processes, want 2", n)
 		}
-		if !strings.Contains(s.Log(), "processesPerApplication has no effect in-process") {
-			t.Errorf("log\n%s", s.Log())
-		}
+		s.says(t, "processesPerApplication has no effect in-process")
 	})
 	t.Run("a fixed port and two instances", func(t *testing.T) {
 		dir := lab.Dir(t)

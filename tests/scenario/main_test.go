@@ -64,6 +64,20 @@ func pid(t *testing.T, address string) string {
 	return strings.TrimSpace(a.Body)
 }
 
+// says waits until the agent's log has all of the words: it takes another way than answers.
+func (s *served) says(t *testing.T, words ...string) {
+	t.Helper()
+	lab.Eventually(t, func() string {
+		log := s.Log()
+		for _, w := range words {
+			if !strings.Contains(log, w) {
+				return fmt.Sprintf("no %q in\n%s", w, log)
+			}
+		}
+		return ""
+	})
+}
+
 // instances gives the processes of instances below an agent's data directory, by the mark they carry.
 func instances(t *testing.T, data string) []int {
 	t.Helper()

@@ -42,9 +42,7 @@ func TestHandlerPaths(t *testing.T) {
 	if got := raw(t, s.address, "DELETE /api/x HTTP/1.1\r\nHost: x\r\n\r\n"); got != "HTTP/1.1 404" {
 		t.Errorf("DELETE: %q", got)
 	}
-	if log := s.Log(); !strings.Contains(log, "api/*") || !strings.Contains(log, "GET,POST") {
-		t.Errorf("nothing says what is sent to the application:\n%s", log)
-	}
+	s.says(t, "api/*", "GET,POST") // what is sent to the application
 	// The file is live: without handlers everything is the application's.
 	lab.Write(t, root, "web.config", configText(false, ""))
 	lab.Eventually(t, func() string {
@@ -173,9 +171,7 @@ func TestBrokenAtStart(t *testing.T) {
 			if strings.Contains(a.Body, c.says) {
 				t.Errorf("visitors are told: %s", a.Body)
 			}
-			if log := s.Log(); !strings.Contains(log, c.says) || !strings.Contains(log, "web.config") {
-				t.Errorf("no %q in\n%s", c.says, log)
-			}
+			s.says(t, c.says, "web.config")
 			s.event(t, "[1034]", c.says, c.code)
 			if strings.HasPrefix(c.config, configText(false, "")[:20]) { // else those below have nothing to read either
 				if a := lab.Get(t, s.address, "/other/"); a.Status != 200 {
@@ -211,9 +207,10 @@ func TestConfigIsNoPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "", lab.Bin(t, "childapp"))))
-	if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "500.19" || !strings.Contains(s.Log(), "is no regular file") {
+	if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "500.19" {
 		t.Errorf("%d %v\n%s", a.Status, a.Header, s.Log())
 	}
+	s.says(t, "is no regular file")
 }
 
 // event waits for a line that has all these words in what is kept of the applications.
@@ -265,9 +262,10 @@ func TestBadPort(t *testing.T) {
 		config := strings.Replace(variables("ASPNETCORE_PORT="+port), "unused\"", lab.Bin(t, "childapp")+"\" hostingModel=\"outofprocess\"", 1)
 		root := lab.Folder(t, dir, "root", map[string]string{"web.config": configText(false, config)})
 		s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "")))
-		if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "502.5" || !strings.Contains(s.Log(), "web.config:3:") || !strings.Contains(s.Log(), "1025 to 48000") {
+		if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "502.5" {
 			t.Errorf("%s: %d %v\n%s", port, a.Status, a.Header, s.Log())
 		}
+		s.says(t, "web.config:3:", "1025 to 48000")
 		if running := instances(t, dir+"/data"); len(running) > 0 {
 			t.Errorf("%s: processes %v", port, running)
 		}
