@@ -141,7 +141,8 @@ func TestInstancesStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	lab.Folder(t, dir, "root", map[string]string{"web.config": inProcess("", "")})
-	script := `mkdir ` + starts + `/$$; mkdir ` + starts + `/first && exec ` + lab.Bin(t, "childapp") + `; exit 3`
+	// What the shell does itself: an application may not find any program on the agent's PATH.
+	script := `echo > ` + starts + `/$$; set -C; echo > ` + starts + `/first && exec ` + lab.Bin(t, "childapp") + `; exit 3`
 	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", dir+"/root", "instances: 2\n", "/bin/sh", "-c", script)))
 	all := pids(t, s.address, 12)
 	if n := len(distinct(all)); n != 1 {
