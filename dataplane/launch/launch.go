@@ -181,7 +181,7 @@ func (in Input) placed(err error) error {
 	return c.Unusable("processPath", err.Error())
 }
 
-// isOn reads a handlerSetting that is a switch.
+// isOn reads a handlerSetting or a variable of the module that is a switch.
 func isOn(value string) bool { return strings.EqualFold(value, "true") || value == "1" }
 
 // fixed takes port and token where the application's settings name them (ENV-1, ENV-3).

@@ -20,7 +20,7 @@ func (p *Plan) errors() {
 			p.Development, p.Exposes = true, name+"="+value
 		}
 	}
-	if value := p.variable("ASPNETCORE_DETAILEDERRORS"); value == "1" || strings.EqualFold(value, "true") {
+	if value := p.variable("ASPNETCORE_DETAILEDERRORS"); isOn(value) {
 		p.Development, p.Exposes = true, "ASPNETCORE_DETAILEDERRORS="+value
 	}
 	const name = "ANCM_ADDITIONAL_ERROR_PAGE_LINK"
