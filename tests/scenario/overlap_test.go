@@ -13,17 +13,6 @@ import (
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
-// freePort is one that nobody listens on now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // touch writes a web.config that says nothing, which recycles the application.
 func (s *served) touch(t *testing.T) {
 	t.Helper()
@@ -33,12 +22,22 @@ func (s *served) touch(t *testing.T) {
 // pid is that of the process which answers.
 func (s *served) pid(t *testing.T) int {
 	t.Helper()
-	a := lab.Get(t, s.address, "/pid")
-	pid, err := strconv.Atoi(strings.TrimSpace(a.Body))
-	if a.Status != 200 || err != nil {
-		t.Fatalf("%d %s", a.Status, a.Body)
+	n, err := strconv.Atoi(pid(t, s.address))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return pid
+	return n
+}
+
+// allowedPort is a free one of those that an application may be given: the kernel draws others.
+func allowedPort(t *testing.T) int {
+	t.Helper()
+	for port := 20000 + os.Getpid()%10000; ; port++ {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
 }
 
 // An application with something of which there is one is replaced without an overlap: the old instance has ended when the new
@@ -50,10 +49,9 @@ func TestServeWithoutOverlap(t *testing.T) {
 		"always one runs": {"overlap: false\nstart: always\n", "also"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			port := 20000 + freePort(t)%10000 // of those that an application may have
-			more, args := c.more, []string{"-also", fmt.Sprintf("127.0.0.1:%d", port)}
+			more, args := c.more, []string{"-also", free(t)}
 			if c.port == "own" {
-				more, args = fmt.Sprintf(c.more, port), nil
+				more, args = fmt.Sprintf(c.more, allowedPort(t)), nil
 			}
 			s := serveSite(t, more, args...)
 			before := s.pid(t)
@@ -103,7 +101,7 @@ func TestServeWithoutOverlap(t *testing.T) {
 
 // Where both instances need the same address, the one that does not start says so, and which option there is.
 func TestServeOverlapExplains(t *testing.T) {
-	s := serveSite(t, "", "-also", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	s := serveSite(t, "", "-also", free(t))
 	before := s.pid(t)
 	s.touch(t)
 	lab.Eventually(t, func() string {
@@ -160,5 +158,23 @@ func TestServePinned(t *testing.T) {
 	})
 	if after := s.pid(t); after != before {
 		t.Errorf("process %d answers, was %d", after, before)
+	}
+}
+
+// Requests in flight hold an instance that was replaced for drain and no longer, then stop.timeout ends it.
+func TestServeDrain(t *testing.T) {
+	s := serveSite(t, "drain: 1s\nstop: {timeout: 1s}\n")
+	before := s.pid(t)
+	first := busy(t, s.address) // does not end by itself
+	defer first.Close()
+	s.touch(t)
+	lab.Eventually(t, func() string { // within less than the 90 s that it would have otherwise
+		if lab.Alive(before) {
+			return "the old instance lives"
+		}
+		return ""
+	})
+	if s.pid(t) == before {
+		t.Error("the old instance answers")
 	}
 }
