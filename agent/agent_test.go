@@ -24,7 +24,7 @@ const (
 
 // A host runs what its controller assigns, says so, and swaps to a new revision; what a manifest leaves out stops.
 func TestAssignment(t *testing.T) {
-	l := newLab(t)
+	l := newHost(t)
 	s := l.welcome()
 	if f := s.Hello.GetFacts(); s.Hello.GetHost() != "web1" || s.Hello.GetStoreId() != "" || len(f.GetListeners()) != 1 ||
 		f.GetListeners()[0].GetAddress() != l.address || f.GetArch() == "" || f.GetKernel() == "" || f.GetMemoryBytes() == 0 || f.GetCpus() == 0 {
@@ -58,7 +58,7 @@ func TestAssignment(t *testing.T) {
 
 // What a host refuses as a whole changes nothing; a document it does not understand costs its own site alone.
 func TestRefused(t *testing.T) {
-	l := newLab(t)
+	l := newHost(t)
 	s := l.welcome()
 	var all []*agentv1.ManifestSite
 	for _, name := range []string{"a", "b", "c"} {
@@ -99,7 +99,7 @@ func TestRefused(t *testing.T) {
 	}
 	l.eventually("c", 200, "c two")
 	l.answers("b", 200, "b one")
-	if !strings.Contains(l.log.String(), "document not kept: name=c") {
+	if !strings.Contains(l.agent.Log(), "document not kept: name=c") {
 		t.Error("a document that is not what its digest says is not told")
 	}
 	l.stop(syscall.SIGTERM)
@@ -118,7 +118,7 @@ func TestRefused(t *testing.T) {
 // Without a controller a host runs from disk: the sites, the last good revision of what was rejected, the notices and their
 // ends. With one it asks for nothing that it holds.
 func TestFromDisk(t *testing.T) {
-	l := newLab(t)
+	l := newHost(t)
 	s := l.welcome()
 	doc, shop := l.site("shop", 1, l.folder("apps/shop"), "shop one")
 	s.Document(t, doc)
@@ -182,7 +182,7 @@ func TestFromDisk(t *testing.T) {
 
 // The policy is the host's last word, and is read again when it changes; a broken one leaves the last good one.
 func TestPolicy(t *testing.T) {
-	l := newLab(t)
+	l := newHost(t)
 	s := l.welcome()
 	doc, shop := l.site("shop", 1, l.folder("elsewhere/shop"), "hello")
 	s.Document(t, doc)
@@ -205,7 +205,7 @@ func TestPolicy(t *testing.T) {
 	l.answers("shop", 200, "hello")
 	write("roots: [/nowhere]\nrots: []\n")
 	deadline := time.After(10 * time.Second)
-	for !strings.Contains(l.log.String(), "agent.yaml:2:1: ") {
+	for !strings.Contains(l.agent.Log(), "agent.yaml:2:1: ") {
 		select {
 		case <-deadline:
 			t.Fatal("the broken policy is not told")
@@ -217,7 +217,7 @@ func TestPolicy(t *testing.T) {
 
 // Mistakes that no second attempt mends end with 2 and say what to do.
 func TestMistakes(t *testing.T) {
-	l := newLab(t)
+	l := newHost(t)
 	other := filepath.Join(l.dir, "other")
 	join := []string{"join", l.controller.Address, "--data", other, "--policy", filepath.Join(l.dir, "other.yaml"), "--token"}
 	for name, c := range map[string]struct {

@@ -1,8 +1,6 @@
 package agent_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -10,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +17,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/wire"
 	agentv1 "github.com/ancora-fleet/ancora/proto/ancora/agent/v1"
 	typesv1 "github.com/ancora-fleet/ancora/proto/ancora/types/v1"
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 var bin string
@@ -41,36 +39,17 @@ func build(m *testing.M) int {
 	return m.Run()
 }
 
-// lab is one host with the real agent, and a controller whose words the test says.
-type lab struct {
+// host is one with the real agent, and a controller whose words the test says.
+type host struct {
 	*testing.T
 	dir, data, policy string
 	controller        *scripted.Controller
-	agent             *exec.Cmd
-	log               *output
+	agent             *lab.Program
 	address           string // of listener http
 }
 
-// output keeps what a program says, for when a test fails.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// newLab joins a host and starts its agent.
-func newLab(t *testing.T) *lab {
+// newHost joins a host and starts its agent.
+func newHost(t *testing.T) *host {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ancora-host-")
 	if err != nil {
@@ -78,7 +57,7 @@ func newLab(t *testing.T) *lab {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	_ = os.Chmod(dir, 0o755)
-	l := &lab{T: t, dir: dir, data: filepath.Join(dir, "data"), policy: filepath.Join(dir, "agent.yaml"), controller: scripted.New(t), log: &output{}}
+	l := &host{T: t, dir: dir, data: filepath.Join(dir, "data"), policy: filepath.Join(dir, "agent.yaml"), controller: scripted.New(t)}
 	l.controller.OnEnroll(func(_ context.Context, m *agentv1.EnrollRequest) (*agentv1.EnrollResponse, error) {
 		der, err := l.controller.Sign(m.GetCsr(), m.GetHost())
 		return &agentv1.EnrollResponse{Certificate: der, CaRoots: [][]byte{l.controller.CA()}, Host: m.GetHost()}, err
@@ -95,71 +74,33 @@ func newLab(t *testing.T) *lab {
 		t.Fatalf("join: %d %s", code, out)
 	}
 	l.start()
-	t.Cleanup(func() {
-		l.stop(syscall.SIGTERM)
-		if t.Failed() {
-			t.Logf("the agent says:\n%s", l.log)
-		}
-	})
 	return l
 }
 
 // run runs a verb to its end.
-func (l *lab) run(args ...string) (string, int) {
+func (l *host) run(args ...string) (string, int) {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), scripted.Patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "ancora-agent"), args...)
-	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
-		l.Fatal(err)
-	}
-	return string(out), cmd.ProcessState.ExitCode()
+	r := lab.Run(l, nil, filepath.Join(bin, "ancora-agent"), args...)
+	return r.Out + r.Errors, r.Code
 }
 
 // start waits for the line that says that the listeners are open.
-func (l *lab) start() {
+func (l *host) start() {
 	l.Helper()
-	l.agent = exec.Command(filepath.Join(bin, "ancora-agent"), "run", "--data", l.data, "--policy", l.policy, "--run-dir", filepath.Join(l.dir, "run"), "--log-level", "debug")
-	l.agent.Stderr = l.log
-	stdout, err := l.agent.StdoutPipe()
-	if err != nil {
-		l.Fatal(err)
-	}
-	if err := l.agent.Start(); err != nil {
-		l.Fatal(err)
-	}
-	late := time.AfterFunc(scripted.Patience, func() { _ = l.agent.Process.Kill() })
-	defer late.Stop()
-	reader := bufio.NewReader(stdout)
-	line, err := reader.ReadString('\n')
-	if err != nil {
-		l.Fatalf("not ready: %v\n%s", err, l.log)
-	}
-	address, ok := strings.CutPrefix(strings.TrimSpace(line), "ready address=http=")
-	if !ok {
-		l.Fatalf("%q", line)
-	}
-	l.address = address
-	go func() { _, _ = io.Copy(io.Discard, reader) }()
+	l.agent = lab.Start(l, nil, filepath.Join(bin, "ancora-agent"), "run", "--data", l.data, "--policy", l.policy, "--run-dir", filepath.Join(l.dir, "run"), "--log-level", "debug")
+	l.address = l.agent.Line(l, "ready address=http=")
 }
 
-func (l *lab) stop(s syscall.Signal) {
+func (l *host) stop(s syscall.Signal) {
 	l.Helper()
-	if l.agent == nil {
-		return
+	l.agent.Signal(s)
+	if code := l.agent.Wait(l); code != 0 && s == syscall.SIGTERM {
+		l.Errorf("the agent ends with %d", code)
 	}
-	_ = l.agent.Process.Signal(s)
-	late := time.AfterFunc(scripted.Patience, func() { _ = l.agent.Process.Kill() })
-	defer late.Stop()
-	if err := l.agent.Wait(); err != nil && s == syscall.SIGTERM {
-		l.Errorf("the agent ends with %v", err)
-	}
-	l.agent = nil
 }
 
 // welcome waits for a session and takes the agent in.
-func (l *lab) welcome() *scripted.Session {
+func (l *host) welcome() *scripted.Session {
 	l.Helper()
 	s := l.controller.Session(l.T)
 	s.Welcome(l.T, time.Minute, 20*time.Second)
@@ -167,7 +108,7 @@ func (l *lab) welcome() *scripted.Session {
 }
 
 // site makes the document of a site that answers with a text, and its line in a manifest.
-func (l *lab) site(name string, revision int64, folder, say string) (*agentv1.Document, *agentv1.ManifestSite) {
+func (l *host) site(name string, revision int64, folder, say string) (*agentv1.Document, *agentv1.ManifestSite) {
 	l.Helper()
 	content, digest, err := wire.Document(wire.SiteMessage(&site.Site{
 		Name: name, Placement: site.Placement{Hosts: "all"}, CreateTime: time.Unix(1, 0),
@@ -185,7 +126,7 @@ func (l *lab) site(name string, revision int64, folder, say string) (*agentv1.Do
 }
 
 // folder makes one that applications can live in.
-func (l *lab) folder(name string) string {
+func (l *host) folder(name string) string {
 	l.Helper()
 	if err := os.MkdirAll(filepath.Join(l.dir, name), 0o755); err != nil {
 		l.Fatal(err)
@@ -194,7 +135,7 @@ func (l *lab) folder(name string) string {
 }
 
 // notice makes the document of a notice for all sites and its line in a manifest.
-func (l *lab) notice(name string) (*agentv1.Document, *agentv1.ManifestNotice) {
+func (l *host) notice(name string) (*agentv1.Document, *agentv1.ManifestNotice) {
 	l.Helper()
 	content, digest, err := wire.NoticeDocument(&typesv1.NoticeDocument{Name: name, Content: &typesv1.NoticeDocument_Message{Message: "back soon"}})
 	if err != nil {
@@ -205,7 +146,7 @@ func (l *lab) notice(name string) (*agentv1.Document, *agentv1.ManifestNotice) {
 }
 
 // taken sends a manifest that must be taken.
-func (l *lab) taken(s *scripted.Session, m *agentv1.Manifest) {
+func (l *host) taken(s *scripted.Session, m *agentv1.Manifest) {
 	l.Helper()
 	if r := s.Manifest(l.T, m); r.GetRefusal() != "" || r.GetGeneration() != m.GetGeneration() || r.GetFollowedStoreId() != m.GetStoreId() {
 		l.Fatalf("%v", r)
@@ -213,7 +154,7 @@ func (l *lab) taken(s *scripted.Session, m *agentv1.Manifest) {
 }
 
 // phase waits until a site is in a phase at a revision.
-func (l *lab) phase(s *scripted.Session, name string, revision int64, phase typesv1.Phase) *typesv1.SiteStatus {
+func (l *host) phase(s *scripted.Session, name string, revision int64, phase typesv1.Phase) *typesv1.SiteStatus {
 	l.Helper()
 	return s.Until(l.T, func(m *agentv1.SessionRequest) bool {
 		status := m.GetSiteStatus()
@@ -222,7 +163,7 @@ func (l *lab) phase(s *scripted.Session, name string, revision int64, phase type
 }
 
 // get asks the host as a client does.
-func (l *lab) get(name string) (status int, body string, head http.Header) {
+func (l *host) get(name string) (status int, body string, head http.Header) {
 	l.Helper()
 	ctx, cancel := context.WithTimeout(l.Context(), scripted.Patience)
 	defer cancel()
@@ -244,14 +185,14 @@ func (l *lab) get(name string) (status int, body string, head http.Header) {
 }
 
 // answers says what a client gets, when it is not what is wanted.
-func (l *lab) answers(name string, status int, text string) {
+func (l *host) answers(name string, status int, text string) {
 	l.Helper()
 	if code, body, _ := l.get(name); code != status || !strings.Contains(body, text) {
 		l.Errorf("%s answers %d %q, not %d %q", name, code, body, status, text)
 	}
 }
 
-func (l *lab) eventually(name string, status int, text string) {
+func (l *host) eventually(name string, status int, text string) {
 	l.Helper()
 	deadline := time.After(scripted.Patience)
 	for {

@@ -93,7 +93,13 @@ func (p *Program) Wait(t testing.TB) int {
 	select {
 	case <-p.done:
 	case <-time.After(2 * Deadline):
-		_ = p.cmd.Process.Kill()
+		p.Signal(syscall.SIGQUIT) // where each goroutine stands is part of what it says
+		select {
+		case <-p.done:
+		case <-time.After(time.Second):
+			_ = p.cmd.Process.Kill()
+			<-p.done
+		}
 		t.Errorf("%s does not end; stderr:\n%s", p.Name, p.err.text())
 	}
 	return p.cmd.ProcessState.ExitCode()
@@ -112,6 +118,7 @@ func Run(t testing.TB, env []string, path string, args ...string) Result {
 	cmd.Env = append(os.Environ(), env...)
 	var out, errors bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errors
+	cmd.WaitDelay = time.Second // for what it leaves behind with its pipes
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

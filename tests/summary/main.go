@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -46,6 +47,15 @@ func summarise(in io.Reader, out io.Writer, allowed map[string]bool, strict bool
 		case "fail":
 			failed = append(failed, strings.TrimSpace(key))
 			print(out, output[key])
+			delete(output, key)
+			if e.Test == "" { // a test that has not ended ends with its package: it hung, or took the process with it
+				for _, left := range slices.Sorted(maps.Keys(output)) {
+					if strings.HasPrefix(left, key) {
+						failed = append(failed, left)
+						print(out, output[left])
+					}
+				}
+			}
 		case "skip":
 			if e.Test == "" {
 				break
@@ -54,6 +64,7 @@ func summarise(in io.Reader, out io.Writer, allowed map[string]bool, strict bool
 			if !allowed[testlog.Short(e.Package)+" "+e.Test] {
 				unnamed = append(unnamed, key)
 			}
+			delete(output, key)
 		case "pass":
 			if e.Test == "" {
 				packages++
