@@ -1,9 +1,11 @@
 package scenario
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,8 +45,8 @@ func (l *load) ask(address, site string) {
 		return
 	}
 	defer conn.Close()
-	request := []byte("GET /pid HTTP/1.1\r\nHost: " + site + ".example\r\n\r\n")
-	buf := make([]byte, 4096)
+	request := []byte("GET / HTTP/1.1\r\nHost: " + site + ".example\r\n\r\n")
+	answers := bufio.NewReader(conn)
 	for {
 		select {
 		case <-l.done:
@@ -56,9 +58,13 @@ func (l *load) ask(address, site string) {
 			l.fail("write: " + err.Error())
 			return
 		}
-		n, err := conn.Read(buf)
-		if err != nil || !strings.HasPrefix(string(buf[:n]), "HTTP/1.1 200") {
-			l.fail(fmt.Sprintf("%v %.80q", err, buf[:n]))
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			l.fail("read: " + err.Error())
+			return
+		}
+		if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != 200 {
+			l.fail(fmt.Sprintf("%d %v %.80q", answer.StatusCode, err, body))
 			return
 		}
 		l.served.Add(1)
