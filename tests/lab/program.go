@@ -93,7 +93,9 @@ func (p *Program) Wait(t testing.TB) int {
 	select {
 	case <-p.done:
 	case <-time.After(2 * Deadline):
-		p.Signal(syscall.SIGQUIT) // where each goroutine stands is part of what it says
+		for _, pid := range Family(p.Pid()) { // where each goroutine stands is part of what they say
+			_ = syscall.Kill(pid, syscall.SIGQUIT)
+		}
 		select {
 		case <-p.done:
 		case <-time.After(time.Second):
