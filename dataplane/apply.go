@@ -3,6 +3,7 @@ package dataplane
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,8 @@ type runningSite struct {
 	endWatch     context.CancelFunc
 	// rejected is why the wanted revision does not run; empty: it does.
 	rejected string
+	// told is what of it was logged, with the revision.
+	told string
 	// route is why it has no route, although it could run.
 	route string
 }
@@ -92,11 +95,14 @@ func (s *Server) applySite(d DesiredSite) (replaced []*runningSite) {
 		err = errors.Join(err, away)
 	}
 	if err == nil {
-		r.rejected = ""
+		r.rejected, r.told = "", ""
 		return s.run(r, d.Site, d.Revision, found)
 	}
 	r.rejected = err.Error()
-	s.log.Warn("site rejected", "site", d.Site.Name, "revision", d.Revision, "error", err)
+	if told := fmt.Sprint(d.Revision, " ", r.rejected); told != r.told { // it is looked at again and again
+		r.told = told
+		s.log.Warn("site rejected", "site", d.Site.Name, "revision", d.Revision, "error", err)
+	}
 	if r.site == nil && d.LastGood != nil {
 		if good, err := s.prepare(r, d.LastGood, d.LastGoodRevision, d.RecycleEpoch); err == nil {
 			return s.run(r, d.LastGood, d.LastGoodRevision, good)

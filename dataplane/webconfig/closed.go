@@ -37,7 +37,8 @@ func (r *reader) authorization(e *element, path string) {
 		users, _ := rule.attribute("users")
 		verbs, _ := rule.attribute("verbs")
 		switch {
-		case rule.name == "clear", rule.name == "remove", rule.name == "add" && strings.EqualFold(access.value, "Deny"):
+		// deny is how ASP.NET spelled it: nothing that IIS takes here, but no doubt of what is meant.
+		case rule.name == "clear", rule.name == "remove", rule.name == "deny", rule.name == "add" && strings.EqualFold(access.value, "Deny"):
 			if shut == nil {
 				shut = rule
 			}

@@ -204,6 +204,7 @@ func TestEnforcedProblems(t *testing.T) {
 		string(security(`<access sslFlags="Ssl,Tls"/>`)):                                                                 `"Tls" is not known`,
 		string(security(`<authentication><anonymousAuthentication enabled="FALSE"/></authentication>`)):                  `6:27: anonymousAuthentication: is disabled`,
 		string(security(`<authorization><add accessType="Deny" users="?"/></authorization>`)):                            `6:26: authorization: `,
+		string(security(`<authorization><deny users="?"/></authorization>`)):                                             `6:26: authorization: `,
 		string(security(`<authorization><remove users="*"/><add accessType="Allow" roles="a"/></authorization>`)):        `open: [authorization]`,
 		string(security(`<dynamicIpSecurity><denyByRequestRate enabled="true"/></dynamicIpSecurity>`)):                   `open: [dynamicIpSecurity]`,
 		string(in(`<rewrite><rules><rule name="a"><action type="AbortRequest"/></rule></rules></rewrite>`)):              `6:32: rewrite: rule "a" cuts requests off`,

@@ -185,6 +185,9 @@ func TestBrokenAtStart(t *testing.T) {
 				}
 				return ""
 			})
+			if n := strings.Count(s.Log(), "site rejected"); n != 1 {
+				t.Errorf("it is told %d times:\n%s", n, s.Log())
+			}
 		})
 	}
 }
