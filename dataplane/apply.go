@@ -58,6 +58,9 @@ func (s *Server) Apply(d Desired) {
 
 // applyLocked builds first, publishes the table, and retires last what was replaced.
 func (s *Server) applyLocked() {
+	if s.ended {
+		return
+	}
 	wanted := map[string]bool{}
 	var gone []*runningSite
 	s.listeners.reopen(s.policy)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/ingress"
+	"github.com/ancora-fleet/ancora/dataplane/proxyproto"
 	"github.com/ancora-fleet/ancora/dataplane/secure"
 )
 
@@ -86,7 +87,7 @@ func (l *listeners) bind(name, address string, edge Edge) {
 	log := l.server.log.Named("ingress")
 	options := edge.options()
 	options.Drain, options.NotFound, options.Logger = drainLimit, &watchedDoor{app.NotFound{}, l.server.nowhere}, log
-	options.TLS = l.secured(name)
+	options.TLS, options.Own = l.secured(name), l.server.probeSecret
 	serving := ingress.New(name, socket, &l.server.table, options)
 	run, stop := context.WithCancel(l.ctx)
 	l.open[name] = &openListener{wanted: address, address: bound, edge: edge, cancel: stop, goodbye: serving.Goodbye, serve: func() {
@@ -171,6 +172,16 @@ func (l *listeners) address(name string) string {
 		return o.address
 	}
 	return ""
+}
+
+// preface is what a connection to a listener has to begin with, for our own.
+func (l *listeners) preface(name string) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.open[name]; o != nil && o.edge.ProxyProtocol {
+		return proxyproto.Own(l.server.probeSecret)
+	}
+	return nil
 }
 
 // list gives all of them in the order of their names.

@@ -149,15 +149,20 @@ func (s *Server) proveAll(ctx context.Context, notice string, targets []target) 
 func (s *Server) probe(ctx context.Context, notice string, t target) error {
 	address := reachable(s.listeners.address(t.listener))
 	dialer := net.Dialer{Timeout: probeTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
+	socket, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(probeTimeout))
+	defer socket.Close()
+	defer context.AfterFunc(ctx, func() { _ = socket.Close() })()
+	_ = socket.SetDeadline(time.Now().Add(probeTimeout))
+	if _, err := socket.Write(s.listeners.preface(t.listener)); err != nil {
+		return err
+	}
+	conn := socket
 	if t.tls {
 		// It is our own listener; whether visitors believe its certificate is not what is asked.
-		conn = tls.Client(conn, &tls.Config{ServerName: anyHost(t.hostname), InsecureSkipVerify: true, Certificates: []tls.Certificate{*s.probeCertificate}})
+		conn = tls.Client(socket, &tls.Config{ServerName: anyHost(t.hostname), InsecureSkipVerify: true, Certificates: []tls.Certificate{*s.probeCertificate}})
 	}
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", t.path, anyHost(t.hostname)); err != nil {
 		return err

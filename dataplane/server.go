@@ -4,6 +4,7 @@ package dataplane
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"path/filepath"
 	"sync"
@@ -86,8 +87,9 @@ type Server struct {
 	ports     *supervise.Ports
 	outputs   *stdoutlog.Logs
 	debug     *debugLogs
-	// probeCertificate lets the probes of notices through where clients need one.
+	// probeCertificate lets the probes of notices through where clients need one, probeSecret where they need a PROXY header.
 	probeCertificate *tls.Certificate
+	probeSecret      string
 
 	mu      sync.Mutex // one Apply at a time; also guards what follows
 	policy  Policy
@@ -98,6 +100,7 @@ type Server struct {
 	notices map[string]*noticeState
 	orphans []*process.Process // found at the start, not adopted yet
 	first   bool
+	ended   bool // nothing is applied any more
 	// witnesses counts them, so that the newer of two is known.
 	witnesses uint64
 	healAt    time.Time
@@ -119,7 +122,7 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, log: config.Logger, policy: config.Policy, ports: supervise.NewPorts(),
 		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, nowhere: newObserver(), notices: map[string]*noticeState{}, first: true, healIn: healFirst,
-		orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{},
+		orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{}, probeSecret: rand.Text(),
 	}
 	s.listeners = newListeners(s)
 	s.outputs = stdoutlog.New(stdoutlog.Config{Journal: config.Journal, Captures: Captures(config.DataDir), Warn: s.warnStdout, Logger: config.Logger})
@@ -166,6 +169,10 @@ func (s *Server) Run(ctx context.Context) error {
 // shutdown drains and stops everything.
 func (s *Server) shutdown() error {
 	s.mu.Lock()
+	s.ended = true
+	for _, n := range s.notices { // what is not proven by now will not be
+		n.cancel()
+	}
 	var longest time.Duration
 	for _, r := range s.sites {
 		longest = max(longest, r.shutdown())

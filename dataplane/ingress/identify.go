@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"crypto/subtle"
 	"errors"
 	"io"
 
@@ -32,9 +33,6 @@ func (l *Listener) identify(c *conn) bool {
 
 // introduce reads the PROXY header. It has to be there, from somebody who may send one, within the limit of a head.
 func (l *Listener) introduce(c *conn) error {
-	if len(l.opt.TrustedProxies) > 0 && !l.trusts(c.client.Addr()) {
-		return errNotProxy
-	}
 	c.enter(phaseHead) // from now on the sweep keeps the limit
 	l.attend()
 	buf := l.small.Get()
@@ -48,7 +46,12 @@ func (l *Listener) introduce(c *conn) error {
 	if err == nil {
 		err = parseErr
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		return err
+	case len(l.opt.TrustedProxies) > 0 && !l.trusts(c.client.Addr()) && !l.own(header):
+		return errNotProxy
+	case err != nil:
 		return err
 	}
 	if _, err := io.ReadFull(c.sock, (*buf)[:header.Size]); err != nil {
@@ -61,4 +64,9 @@ func (l *Listener) introduce(c *conn) error {
 		return errExpired
 	}
 	return nil
+}
+
+// own says whether a header is that of a connection which this process makes.
+func (l *Listener) own(h proxyproto.Header) bool {
+	return l.opt.Own != "" && subtle.ConstantTimeCompare([]byte(h.Own), []byte(l.opt.Own)) == 1
 }

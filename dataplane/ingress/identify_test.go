@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/proxyproto"
 )
 
 const (
@@ -94,7 +95,7 @@ func TestProxyProtocolRequired(t *testing.T) {
 // TestProxyProtocolFromTrusted: with trusted proxies only they may connect, and the client they name is no proxy for it:
 // what it says in fields is believed only if it is trusted itself.
 func TestProxyProtocolFromTrusted(t *testing.T) {
-	s := start(t, door(client), Options{ProxyProtocol: true, TrustedProxies: networks("127.0.0.2/32", "10.0.0.0/8")})
+	s := start(t, door(client), Options{ProxyProtocol: true, TrustedProxies: networks("127.0.0.2/32", "10.0.0.0/8"), Own: "secret"})
 	ask := func(from, header string) string {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		c, err := d.Dial("tcp", s.addr)
@@ -113,6 +114,9 @@ func TestProxyProtocolFromTrusted(t *testing.T) {
 		{"127.0.0.2", "PROXY TCP4 10.0.0.9 10.0.0.1 4711 80\r\n", "198.51.100.9 false true false"},
 		{"127.0.0.2", proxyLocal, "198.51.100.9 false true false"},
 		{"127.0.0.3", proxyV1, ""},
+		{"127.0.0.3", string(proxyproto.Own("secret")), "127.0.0.3 false false false"},
+		{"127.0.0.3", string(proxyproto.Own("another")), ""},
+		{"127.0.0.3", proxyLocal, ""},
 	} {
 		if got := ask(tt.from, tt.header); got != tt.want {
 			t.Errorf("from %s, %q: %q, want %q", tt.from, tt.header, got, tt.want)

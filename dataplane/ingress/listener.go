@@ -39,8 +39,10 @@ type Options struct {
 	// is its address, the last of X-Forwarded-Proto its scheme. Default: none.
 	TrustedProxies []netip.Prefix
 	// ProxyProtocol makes every connection begin with a PROXY header, of version 1 or 2, that says who the client is; one
-	// without it is closed. With TrustedProxies only they may connect.
+	// without it is closed. With TrustedProxies only they may connect, and those whose header proxyproto.Own made of Own.
 	ProxyProtocol bool
+	// Own is a secret of this process, for connections that it makes itself. Empty: there are none.
+	Own string
 	// MaxConnections is how many clients may be connected. One more takes the place of the connection that has waited
 	// longest for a request, and is closed at once when none waits. Default: four tenths of the descriptors that the
 	// process may have (RLIMIT_NOFILE), at least 1000.

@@ -21,10 +21,29 @@ const (
 	transportUnspec = 0x0
 	transportStream = 0x1
 	transportDgram  = 0x2
+
+	// typeOwn is of the types that are left to applications (section 2.2.8); type and length stand before a value.
+	typeOwn       = 0xe0
+	valueOverhead = 3
 )
 
 // addressSizes is how many bytes of addresses each family has: both addresses and, but for unix sockets, both ports.
 var addressSizes = [...]int{familyUnspec: 0, familyInet: 12, familyInet6: 36, familyUnix: 216}
+
+// Own makes the header of a connection that the listener's own program opens, by which it knows it again: version 2, LOCAL,
+// and a secret of at most 252 bytes.
+func Own(secret string) []byte {
+	b := append([]byte(signature), commandLocal, familyUnspec<<4|transportUnspec, 0, byte(valueOverhead+len(secret)), typeOwn, 0, byte(len(secret)))
+	return append(b, secret...)
+}
+
+// own is the secret of a header that Own made.
+func own(b []byte) string {
+	if len(b) > valueOverhead && b[0] == typeOwn && int(binary.BigEndian.Uint16(b[1:])) == len(b)-valueOverhead {
+		return string(b[valueOverhead:])
+	}
+	return ""
+}
 
 // parseBinary reads version 2. What follows the addresses, more about the connection, is not looked at.
 func parseBinary(b []byte) (Header, error) {
@@ -52,6 +71,9 @@ func parseBinary(b []byte) (Header, error) {
 	}
 	if len(b) < h.Size {
 		return Header{}, ErrIncomplete
+	}
+	if b[12] == commandLocal && family == familyUnspec {
+		h.Own = own(b[fixedSize:h.Size])
 	}
 	if b[12] == commandProxy && transport == transportStream {
 		h.Client = source(family, b[fixedSize:])

@@ -33,6 +33,8 @@ type Header struct {
 	// Client is the other end of the proxy's connection. It is the zero value where the proxy speaks for itself (LOCAL) or
 	// does not know (UNKNOWN, UNSPEC, unix sockets): then the client is who has connected.
 	Client netip.AddrPort
+	// Own is what Own was given, where the header is of its making.
+	Own string
 	// Size is how many bytes the header has; what follows is the client's.
 	Size int
 }

@@ -21,6 +21,7 @@ const (
 func TestHeaders(t *testing.T) {
 	long := "PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535 " + strings.Repeat("x", maxLine-60) + "\r\n"
 	for name, tt := range map[string]struct{ header, client string }{
+		"own":                    {string(Own("a secret")), ""},
 		"v1 IPv4":                {"PROXY TCP4 192.0.2.7 10.0.0.1 4711 80\r\n", "192.0.2.7:4711"},
 		"v1 IPv4, longest":       {"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", "255.255.255.255:65535"},
 		"v1 IPv6":                {"PROXY TCP6 2001:db8::7 2001:db8::1 4711 443\r\n", "[2001:db8::7]:4711"},
@@ -50,6 +51,9 @@ func TestHeaders(t *testing.T) {
 				h, err := Parse([]byte(tt.header + more))
 				if err != nil || h.Size != len(tt.header) {
 					t.Fatalf("%+v %v", h, err)
+				}
+				if (h.Own == "a secret") != (name == "own") {
+					t.Errorf("own %q", h.Own)
 				}
 				if h.Client.IsValid() != (tt.client != "") || tt.client != "" && h.Client.String() != tt.client {
 					t.Errorf("client %v, want %q", h.Client, tt.client)

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -24,9 +25,7 @@ func TestEdgeOfPolicy(t *testing.T) {
 	}
 	policy := strings.Replace(read(t, web1.Policy), "http: 127.0.0.1:0",
 		`http: {address: "127.0.0.1:0", proxyProtocol: true, trustedProxies: [10.0.0.0/8, 127.0.0.1], maxConnectionsPerSource: 1}`, 1)
-	if err := os.WriteFile(web1.Policy, []byte(policy), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writePolicy(t, web1, policy)
 	const request = "GET /headers HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 198.51.100.9\r\nX-Forwarded-Proto: https\r\n\r\n"
 	lab.Eventually(t, func() string {
 		_, answer := say(t, web1.Address, "PROXY TCP4 192.0.2.7 127.0.0.1 4711 80\r\n"+request)
@@ -53,6 +52,50 @@ func TestEdgeOfPolicy(t *testing.T) {
 	}
 	if _, answer := say(t, web1.Address, "PROXY TCP4 192.0.2.8 127.0.0.1 4712 80\r\n"+request); answer != "" {
 		t.Errorf("the second of a source: %s", answer)
+	}
+	// The agent gets through to its own listener, to see whether a notice holds, though it is no trusted proxy.
+	writePolicy(t, web1, strings.Replace(policy, "[10.0.0.0/8, 127.0.0.1]", "[10.0.0.0/8]", 1))
+	lab.Eventually(t, func() string {
+		if _, answer := say(t, web1.Address, "PROXY TCP4 192.0.2.7 127.0.0.1 4711 80\r\n"+request); answer != "" {
+			return answer
+		}
+		return ""
+	})
+	if out := f.Must("offline", "shop", "--for", "10m"); !strings.Contains(out, "1/1 hosts") {
+		t.Error(out)
+	}
+}
+
+// An agent that cannot prove a notice, because its own request is one connection of its source too many, stops all the same.
+func TestStopsWhileANoticeIsNotProven(t *testing.T) {
+	f := lab.NewFleet(t)
+	web1 := f.Join("web1", "role=web")
+	f.Must("apply", "-f", f.Site("shop", "role=web"), "--wait")
+	writePolicy(t, web1, strings.Replace(read(t, web1.Policy), "http: 127.0.0.1:0", `http: {address: "127.0.0.1:0", maxConnectionsPerSource: 1}`, 1))
+	lab.Eventually(t, func() string {
+		const request = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"
+		first, one := say(t, web1.Address, request)
+		second, two := say(t, web1.Address, request)
+		if one != "" && two == "" {
+			return ""
+		}
+		for _, c := range []net.Conn{first, second} {
+			if c != nil {
+				c.Close()
+			}
+		}
+		return fmt.Sprintf("the first gets %q, the second %q", one, two)
+	})
+	if r := f.CLI("offline", "shop", "--for", "10m", "--timeout", "2s"); !strings.Contains(r.Out+r.Errors, "0/1 hosts") {
+		t.Fatalf("it is proven: %+v", r)
+	}
+	web1.Stop(t)
+}
+
+func writePolicy(t *testing.T, h *lab.Host, text string) {
+	t.Helper()
+	if err := os.WriteFile(h.Policy, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
