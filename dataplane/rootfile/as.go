@@ -11,14 +11,14 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/process"
 )
 
-// as calls do with the file rights of owner, and no more. Linux keeps whom the file system sees, and the groups, for each
+// As calls do with the file rights of owner, and no more. Linux keeps whom the file system sees, and the groups, for each
 // thread, so a thread of its own takes them on. It never gives them back: its goroutine ends locked to it, with which Go
 // ends the thread, and no other goroutine can ever run as somebody else. Taking on a user other than root also drops the
 // thread's powers over files, so what is created belongs to the owner and what the owner may not open is not opened. What
 // do opens may be written to from any thread.
 //
 // The package syscall would change all threads of the process; that is why the calls are raw.
-func as(owner *process.Credential, do func() error) error {
+func As(owner *process.Credential, do func() error) error {
 	if owner == nil || os.Geteuid() != 0 {
 		return do()
 	}

@@ -90,7 +90,7 @@ func (f Folder) in(path string, create bool, do func(dir int, name string) error
 			return fmt.Errorf("%q is no path below %s", path, f.Path)
 		}
 	}
-	return as(f.Owner, func() error {
+	return As(f.Owner, func() error {
 		dir, err := unix.Open(f.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return &fs.PathError{Op: "open", Path: f.Path, Err: err}
