@@ -38,6 +38,7 @@ type runningApp struct {
 	pinned          bool               // changes of web.config do not concern it
 	cancel          context.CancelFunc // of its watchers
 	spec            *app.Spec          // the newest it was given
+	following       following          // whose code is watched
 	// refused is what is wrong with the web.config that is there now; empty: nothing.
 	refused string
 }
@@ -150,6 +151,7 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *r
 		a.drain, a.shutdown, a.pinned = spec.Drain, spec.Pool.Shutdown, spec.Pinned
 		a.spec, a.refused = spec, ""
 		a.app.Update(spec)
+		s.followCode(r.name, a)
 		s.adopt(r.name, path, a.app)
 	}
 	for path, refused := range found.refused {
@@ -178,7 +180,7 @@ func (f *resolution) rootOf(path string) string {
 
 func (s *Server) newApp(name, path, root string) *runningApp {
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &runningApp{path: path, root: root, cancel: cancel}
+	a := &runningApp{path: path, root: root, cancel: cancel, following: following{live: ctx}}
 	a.app = app.New(name, path, a.root, s.log.Named("app"), s.notify)
 	a.app.SetNotices(s.desired.Notices)
 	s.apps.Go(func() { a.app.Run(ctx) })

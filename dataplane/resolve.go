@@ -124,6 +124,9 @@ func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spe
 	}
 	spec := s.spec(w, a, root, who, plan)
 	spec.Pool.Witness = s.newWitness(w.Name, a.Path, who, plan)
+	if err := s.shadow(spec, who, plan); err != nil {
+		return nil, nil, err
+	}
 	if plan.Unix {
 		if spec.Pool.SocketDir, err = s.sockets(w.Name, a.Path, who); err != nil {
 			return nil, nil, err
@@ -168,7 +171,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 	return &app.Spec{
 		Pool: supervise.Config{
 			Site: w.Name, Application: a.Path, Fingerprint: plan.Fingerprint() + who.String(),
-			Command: func(at process.Endpoint) []string { return plan.Command(at.Port, at.Socket) },
+			Command: func(at process.Endpoint, copy string) []string { return plan.Command(at.Port, at.Socket, copy) },
 			Environ: func(at process.Endpoint, token string) []string { return plan.Environ(at.Port, at.Socket, token) },
 			Dir:     plan.Dir, Credential: who.credential, InProcess: plan.InProcess, Patient: plan.Patient, Stack: plan.Stack,
 			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Instances: plan.Instances, Retries: plan.Retries, Always: a.Start == site.StartAlways,

@@ -18,6 +18,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/secure"
+	"github.com/ancora-fleet/ancora/dataplane/shadow"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/stdoutlog"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
@@ -98,7 +99,8 @@ type Server struct {
 	nowhere *observer              // of requests that no site claims
 	logs    map[string]*runningLog // of sites that have, or had, one
 	notices map[string]*noticeState
-	orphans []*process.Process // found at the start, not adopted yet
+	orphans []*process.Process        // found at the start, not adopted yet
+	copies  map[string]*shadow.Copies // by their directory
 	first   bool
 	ended   bool // nothing is applied any more
 	// witnesses counts them, so that the newer of two is known.
@@ -121,7 +123,7 @@ func New(config Config) *Server {
 	}
 	s := &Server{
 		config: config, log: config.Logger, policy: config.Policy, ports: supervise.NewPorts(),
-		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, nowhere: newObserver(), notices: map[string]*noticeState{}, first: true, healIn: healFirst,
+		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, nowhere: newObserver(), notices: map[string]*noticeState{}, copies: map[string]*shadow.Copies{}, first: true, healIn: healFirst,
 		orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{}, probeSecret: rand.Text(),
 	}
 	s.listeners = newListeners(s)
@@ -187,6 +189,9 @@ func (s *Server) shutdown() error {
 	}
 	s.closing.Wait()
 	s.apps.Wait()
+	for _, c := range s.copies {
+		c.Close()
+	}
 	s.endLogs()
 	s.outputs.Close()
 	s.debug.close()

@@ -212,7 +212,7 @@ func (c *caseFile) refused(err error, wrong *problems) {
 // started compares program, arguments and environment.
 func (c *caseFile) started(root string, plan *Plan, wrong *problems) {
 	const port = 23456
-	argv := plan.Command(port, "")
+	argv := plan.Command(port, "", "")
 	clean := func(s string) string {
 		return strings.ReplaceAll(strings.ReplaceAll(s, root+"/", "./"), "23456", "{port}")
 	}

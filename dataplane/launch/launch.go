@@ -4,6 +4,7 @@ package launch
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +83,8 @@ type Plan struct {
 	// Silent says that output goes nowhere (LOG-9).
 	Silent bool
 	Debug  Debug
+	// Shadow says where copies go that instances run from; nil: they run from the folder.
+	Shadow *Shadow
 	// Exposes is the setting, if there is one, by which the application shows visitors what went wrong in it.
 	Exposes string
 	// Rules are those of web.config; what the site says itself is taken out of them.
@@ -168,6 +171,7 @@ func (p *Plan) settings(in Input) error {
 	if a.Overlap != nil && *a.Overlap && p.Port != 0 {
 		return fmt.Errorf("overlap: true cannot be with a port of its own: %d is fixed, so the old instance must end before the next one starts", p.Port)
 	}
+	p.shadow(in, c)
 	p.Alone = p.Port != 0 || a.Overlap != nil && !*a.Overlap
 	return p.instances(a, c)
 }
@@ -208,11 +212,21 @@ func (p *Plan) fixed(in Input) error {
 	return nil
 }
 
-// Command gives argv for an instance that listens on port, or on the unix socket with this path when that is not empty.
-func (p *Plan) Command(port uint16, socket string) []string {
+// Command gives argv for an instance that listens on port, or on the unix socket with this path when that is not empty. Files of the
+// application are those of copy, which is one of its folder, when that is not empty.
+func (p *Plan) Command(port uint16, socket, copy string) []string {
 	argv := make([]string, 0, 1+len(p.Args))
 	argv = append(argv, p.Program)
-	for _, a := range p.Args {
+	if rest, below := relative(p.root, filepath.Clean(p.Program)); below && copy != "" {
+		argv[0] = filepath.Join(copy, rest)
+	}
+	for n, a := range p.Args {
+		if copy != "" {
+			if rest := p.fromCopy(n); rest != "" {
+				argv = append(argv, filepath.Join(copy, rest))
+				continue
+			}
+		}
 		argv = append(argv, withSocket(withPort(a, port), socket))
 	}
 	return argv
@@ -240,9 +254,9 @@ func withSocket(s, socket string) string {
 
 // Fingerprint differs when a running instance must be replaced; it holds no secret in clear.
 func (p *Plan) Fingerprint() string {
-	return digest(slices.Concat(p.Command(0, ""), []string{"\x00env"}, p.Environ(0, "", p.Token), []string{
+	return digest(slices.Concat(p.Command(0, "", ""), []string{"\x00env"}, p.Environ(0, "", p.Token), []string{
 		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)), strconv.FormatBool(p.Unix), string(p.Protocol),
-	}, p.logPrint(), p.inProcess(), p.several()))
+	}, p.logPrint(), p.inProcess(), p.several(), p.shadowPrint()))
 }
 
 func first(limit site.Limit, values ...*time.Duration) time.Duration {

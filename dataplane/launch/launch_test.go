@@ -125,7 +125,7 @@ func checkPlan(t *testing.T, root string, plan *Plan, err error, want []string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	argv := plan.Command(12345, "")
+	argv := plan.Command(12345, "", "")
 	if rest, inside := strings.CutPrefix(argv[0], root+"/"); inside {
 		argv[0] = rest
 	} else {
@@ -181,7 +181,7 @@ func TestGeneric(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if argv := plan.Command(12345, ""); argv[2] != "--port=12345" {
+	if argv := plan.Command(12345, "", ""); argv[2] != "--port=12345" {
 		t.Errorf("%q", argv)
 	}
 	env := strings.Join(plan.Environ(12345, "", ""), "\n")

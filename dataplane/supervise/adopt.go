@@ -26,6 +26,7 @@ func (p *Pool) Adopt(running *process.Process) bool {
 	if !n.Started.IsZero() {
 		i.started = n.Started
 	}
+	i.holdCopy(n.Copy)
 	p.window.join(n.Failures)
 	s.begin(i)
 	p.retired.Add(1)

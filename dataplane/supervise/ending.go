@@ -109,6 +109,7 @@ func (i *instance) end(m machine, exit process.Exit) {
 	if err := i.process.Forget(ctx); err != nil {
 		i.pool.log.Error("instance not ended", "run", i.run, "error", err)
 	}
+	i.letCopyGo()
 	if c.Witness != nil {
 		c.Witness.Ended(i.run)
 	}
@@ -131,6 +132,9 @@ func (i *instance) end(m machine, exit process.Exit) {
 	default:
 		i.record(journal.Event{ID: stopEvent(c.InProcess), Message: "stopped", Exit: exit.String()})
 		i.pool.log.Info("instance stopped", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid())
+	}
+	if unexpected {
+		i.disturbed(exit)
 	}
 	conflict := !i.second && c.Port == 0 && !m.Late && i.at.Port != 0
 	if failure != nil && !m.Proven && (i.attempts < c.Retries || conflict && taken(i.at.Port)) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/proctree"
+	"github.com/ancora-fleet/ancora/dataplane/shadow"
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
 
@@ -43,6 +45,10 @@ type instance struct {
 	started  time.Time
 	// listens is since when it has been ready, as far as that is known: of one that an earlier worker saw ready, since then.
 	listens time.Time
+	// copy is what it runs from; its Path is empty where that is the folder itself. starting ends when it is not wanted any more.
+	copy     shadow.Copy
+	starting context.Context
+	abandon  func()
 	// elsewhere says where it listened instead when the start-up limit was over.
 	elsewhere string
 
@@ -77,12 +83,14 @@ type note struct {
 	Listens     time.Time   `json:"listens,omitzero"`
 	Failures    []time.Time `json:"failures,omitempty"`
 	Started     time.Time   `json:"started"`
+	Copy        shadow.Copy `json:"copy,omitzero"`
 }
 
 func (p *Pool) newInstance(s *slot) *instance {
 	ending, finish := context.WithCancel(context.Background())
+	starting, abandon := context.WithCancelCause(context.Background())
 	return &instance{
-		pool: p, slot: s, ending: ending, finish: finish, state: Starting, started: time.Now(),
+		pool: p, slot: s, ending: ending, finish: finish, starting: starting, abandon: func() { abandon(ErrStopping) }, state: Starting, started: time.Now(),
 		events: make(chan event, 16), over: make(chan struct{}), settled: make(chan struct{}),
 	}
 }
@@ -106,6 +114,11 @@ func (i *instance) launch() {
 	defer close(i.over)
 	defer i.finish()
 	if err := i.start(); err != nil {
+		i.letCopyGo()
+		if errors.Is(err, ErrStopping) {
+			i.pool.ended(i, nil, ErrStopping, false)
+			return
+		}
 		failure := &StartError{Message: err.Error(), Err: err}
 		if !i.pool.config.InProcess {
 			i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: failure.Message})
@@ -130,6 +143,10 @@ func (i *instance) start() error {
 	if err != nil {
 		return err
 	}
+	i.guarded(func() { i.run = run })
+	if err := i.takeCopy(); err != nil {
+		return err
+	}
 	at, err := i.endpoint(run)
 	if err != nil {
 		return err
@@ -138,7 +155,7 @@ func (i *instance) start() error {
 	if token == "" && c.Paired {
 		token = newToken()
 	}
-	i.guarded(func() { i.run, i.at, i.token = run, at, token })
+	i.guarded(func() { i.at, i.token = at, token })
 	secrets := c.Secrets
 	if token != "" {
 		secrets = append([]string{token}, secrets...)
@@ -151,7 +168,7 @@ func (i *instance) start() error {
 	i.pool.log.Debug("starting instance", "instance", i.slot.number, "run", run, "at", at)
 	started, err := c.Keeper.Start(ctx, process.Spec{
 		Identity: process.Identity{Site: c.Site, Application: c.Application, Instance: i.slot.number, Run: run},
-		Argv:     c.Command(at), Env: c.Environ(at, token), Dir: c.Dir, Credential: c.Credential, RunDir: c.RunDir(run),
+		Argv:     c.Command(at, i.copy.Path), Env: c.Environ(at, token), Dir: c.Dir, Credential: c.Credential, RunDir: c.RunDir(run),
 		Silent: c.Silent, Stack: c.Stack,
 	})
 	if err != nil {
@@ -202,7 +219,7 @@ func (i *instance) save(ready bool) error {
 	i.pool.mu.Lock()
 	failures := i.pool.window.times
 	i.pool.mu.Unlock()
-	data, err := json.Marshal(note{i.at.Port, i.at.Socket, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, i.listens, failures, i.started})
+	data, err := json.Marshal(note{i.at.Port, i.at.Socket, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, i.listens, failures, i.started, i.copy})
 	if err != nil {
 		return err
 	}

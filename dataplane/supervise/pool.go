@@ -16,6 +16,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/meter"
 	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/shadow"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
@@ -27,10 +28,15 @@ type Config struct {
 	Revision, Epoch int64
 	// Fingerprint differs when a running instance must not be kept.
 	Fingerprint string
-	// Command and Environ give argv and the whole environment of an instance that is to listen at an endpoint.
-	Command func(at process.Endpoint) []string
+	// Command and Environ give argv and the whole environment of an instance that is to listen at an endpoint. Its files are those
+	// of a copy, where copy is not empty.
+	Command func(at process.Endpoint, copy string) []string
 	Environ func(at process.Endpoint, token string) []string
 	Dir     string
+	// Copies gives instances copies of the application's folder to run from; nil: they run from the folder.
+	Copies Copies
+	// Disturbed names files of the folder that have changed since a moment, which an instance that runs from it dies of; nil: none.
+	Disturbed func(since time.Time) []string
 	// Credential is nil for whom the agent runs as.
 	Credential *process.Credential
 	// Startup and Shutdown are startupTimeLimit and shutdownTimeLimit.
@@ -82,6 +88,16 @@ type Config struct {
 	Logger hclog.Logger
 	// Changed is called after each change of status, never with a lock held.
 	Changed func()
+}
+
+// Copies are made for instances to run from.
+type Copies interface {
+	// Take gives the newest copy that is as the folder is, until Release. It may take its time.
+	Take(ctx context.Context) (shadow.Copy, error)
+	// Hold says that an instance runs from a copy that was taken by an earlier worker, until Release.
+	Hold(shadow.Copy)
+	// Release says that an instance has ended.
+	Release(shadow.Copy)
 }
 
 // Witness is told what happens to the runs of an application. It must not wait.
@@ -344,6 +360,7 @@ func (p *Pool) Close(drain time.Duration) {
 }
 
 func (i *instance) stop(drain time.Duration) {
+	i.abandon()
 	busyNow := i.inFlight.Load() > 0
 	if busyNow {
 		i.send(event{kind: busy})

@@ -15,7 +15,8 @@ type setting struct {
 // honoured says whether a setting has an effect here, or is spoken of elsewhere.
 func (s setting) honoured() bool {
 	return slices.Contains([]string{"debugFile", "debugLevel", "enableOutOfProcessConsoleRedirection", "disallowRotationOnConfigChange", "handlerVersion",
-		"stackSize", "setCurrentDirectory", "callStartupHook", "suppressRecycleOnStartupTimeout"}, s.name)
+		"stackSize", "setCurrentDirectory", "callStartupHook", "suppressRecycleOnStartupTimeout",
+		"enableShadowCopy", "experimentalEnableShadowCopy", "shadowCopyDirectory", "cleanShadowCopyDirectory"}, s.name)
 }
 
 // theSettings are all the module knows (behaviour.md 6.4), in the spelling of its documentation.
