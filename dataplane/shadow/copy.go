@@ -254,11 +254,7 @@ func (t *tree) content(ctx context.Context, to *os.File, e entry) error {
 			return nil
 		}
 		t.plain = true
-		room, err := rootfile.Room(to, t.left)
-		if err == nil && !room {
-			err = fmt.Errorf("it needs %s, and the file system of the copies has less to spare", size(t.left))
-		}
-		if err != nil {
+		if err := t.room(to); err != nil {
 			return err
 		}
 	}
@@ -267,6 +263,15 @@ func (t *tree) content(ctx context.Context, to *os.File, e entry) error {
 	}
 	t.left -= blocks
 	return nil
+}
+
+// room says whether what is still to come has a place where a file of the copy lies.
+func (t *tree) room(to *os.File) error {
+	room, err := rootfile.Room(to, t.left)
+	if err == nil && !room {
+		err = fmt.Errorf("it needs %s, and the file system of the copies has less to spare", size(t.left))
+	}
+	return err
 }
 
 // data copies so many bytes of a file, leaving out its holes.

@@ -45,12 +45,10 @@ func CopyOf(p *process.Process) (path string, ok bool) {
 	return n.Copy.Path, true
 }
 
-// disturbed says why an instance has ended of SIGBUS, which is what becomes of code in memory whose file is cut off: to a runtime that
-// catches it and ends by the code, too.
-func (i *instance) disturbed(exit process.Exit) {
-	const byCode = 128 + int(syscall.SIGBUS)
+// disturbed says why an instance has ended of SIGBUS, which is what becomes of code in memory whose file is cut off.
+func (i *instance) disturbed(m machine, exit process.Exit) {
 	find := i.pool.config.Disturbed
-	if find == nil || exit.Signal != int(syscall.SIGBUS) && (exit.Signal != 0 || exit.Code != byCode) {
+	if find == nil || !busError(m, exit) {
 		return
 	}
 	files := find(i.started)
@@ -63,4 +61,10 @@ func (i *instance) disturbed(exit process.Exit) {
 		Reason: fmt.Sprintf("changed since its start: %s. Set the handlerSetting enableShadowCopy to true, or deploy into a new folder and rename it, or put files in place by renaming",
 			strings.Join(files, ", ")),
 	})
+}
+
+// busError recognises an end by SIGBUS, also of a child by whose code the main process has ended, as shells do. Before it has listened
+// the same code is one of the .NET host's.
+func busError(m machine, exit process.Exit) bool {
+	return exit.Signal == int(syscall.SIGBUS) || m.Proven && exit.Signal == 0 && exit.Code == 128+int(syscall.SIGBUS)
 }

@@ -134,7 +134,7 @@ func (i *instance) end(m machine, exit process.Exit) {
 		i.pool.log.Info("instance stopped", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid())
 	}
 	if unexpected {
-		i.disturbed(exit)
+		i.disturbed(m, exit)
 	}
 	conflict := !i.second && c.Port == 0 && !m.Late && i.at.Port != 0
 	if failure != nil && !m.Proven && (i.attempts < c.Retries || conflict && taken(i.at.Port)) {
