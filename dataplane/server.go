@@ -189,9 +189,7 @@ func (s *Server) shutdown() error {
 	}
 	s.closing.Wait()
 	s.apps.Wait()
-	for _, c := range s.copies {
-		c.Close()
-	}
+	s.settleCopies()
 	s.endLogs()
 	s.outputs.Close()
 	s.debug.close()

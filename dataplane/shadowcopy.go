@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
 )
 
+// settleLimit is how long the end of the agent waits for old copies to be deleted; the next one goes on with that.
+const settleLimit = 10 * time.Second
+
 // disturbedLimit is how long files are searched for that an instance may have died of.
 const disturbedLimit = 10 * time.Second
 
@@ -21,17 +25,24 @@ type copier struct {
 	copies *shadow.Copies
 	from   shadow.Source
 	who    account
+	// without is told why an instance has no copy.
+	without func(reason error)
 }
 
-// Take implements supervise.Copies.
+// Take implements supervise.Copies. Where there can be no copies the instance runs from the folder.
 func (c *copier) Take(ctx context.Context) (shadow.Copy, error) {
 	have, err := c.copies.Take(ctx, c.from)
+	if errors.Is(err, shadow.ErrPlace) {
+		c.without(err)
+		return shadow.Copy{}, nil
+	}
 	if err != nil {
 		return shadow.Copy{}, err
 	}
 	if err := c.who.reaches(have.Path); err != nil {
 		c.copies.Release(have)
-		return shadow.Copy{}, err
+		c.without(err)
+		return shadow.Copy{}, nil
 	}
 	return have, nil
 }
@@ -46,23 +57,28 @@ func (c *copier) Release(have shadow.Copy) { c.copies.Release(have) }
 // The lock is held.
 func (s *Server) shadow(spec *app.Spec, who account, plan *launch.Plan) error {
 	from := shadow.Source{Root: spec.Root, Owner: who.credential, Programs: plan.Copied()}
-	if plan.Shadow == nil {
-		spec.Pool.Disturbed = func(since time.Time) []string {
-			ctx, cancel := context.WithTimeout(context.Background(), disturbedLimit)
-			defer cancel()
-			files, err := shadow.ChangedSince(ctx, from, since)
-			if err != nil {
-				s.log.Warn("the folder cannot be searched for changed files", "folder", from.Root, "error", err)
-			}
-			return files
+	spec.Pool.Disturbed = func(since time.Time) []string {
+		ctx, cancel := context.WithTimeout(context.Background(), disturbedLimit)
+		defer cancel()
+		files, err := shadow.ChangedSince(ctx, from, since)
+		if err != nil {
+			s.log.Warn("the folder cannot be searched for changed files", "folder", from.Root, "error", err)
 		}
+		return files
+	}
+	if plan.Shadow == nil {
 		return nil
 	}
 	copies, err := s.copiesIn(plan.Shadow)
-	if err == nil {
-		spec.Pool.Copies = &copier{copies, from, who}
+	if err != nil {
+		return err
 	}
-	return err
+	name, path := spec.Pool.Site, spec.Pool.Application
+	spec.Pool.Copies = &copier{copies, from, who, func(reason error) {
+		s.log.Warn("an instance runs from the folder, without a copy", "site", name, "application", path, "error", reason)
+		s.recordNewest(name, path, journal.Event{ID: journal.EventConfiguration, Message: "the instance runs from the folder, without a shadow copy", Reason: reason.Error()})
+	}}
+	return nil
 }
 
 // copiesIn gives the room for copies in a directory, of which there is one for all applications that use it.
@@ -80,6 +96,15 @@ func (s *Server) copiesIn(place *launch.Shadow) (*shadow.Copies, error) {
 		InUse: s.copiesInUse, Logger: s.log.Named("shadow"),
 	})
 	return s.copies[dir], nil
+}
+
+// settleCopies lets what is being deleted go, within reason.
+func (s *Server) settleCopies() {
+	ctx, cancel := context.WithTimeout(context.Background(), settleLimit)
+	defer cancel()
+	for _, c := range s.copies {
+		c.Settle(ctx)
+	}
 }
 
 // copiesInUse gives the copies that any process runs from, of this worker or of one before it.
@@ -139,7 +164,9 @@ func (s *Server) codeChanged(name, path, file string) {
 	a := r.apps[path]
 	s.log.Info("code has changed, instances are replaced", "site", name, "application", path, "file", file)
 	s.apps.Go(func() {
-		a.app.Record(journal.Event{ID: journal.EventRecycleFile, Message: "recycled", Reason: file + " has changed, the next instance runs from a new copy of the folder"})
+		a.app.Record(journal.Event{
+			ID: journal.EventRecycleFile, Message: "recycled", Reason: file + " has changed, the next instance runs from a new copy of the folder",
+		})
 	})
 	a.app.Recycle()
 }

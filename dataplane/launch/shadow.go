@@ -45,8 +45,8 @@ func (p *Plan) shadow(in Input, c *webconfig.Config) {
 		return
 	}
 	p.Shadow = &Shadow{top, path, isOn(c.Settings["cleanshadowcopydirectory"])}
-	p.note("enableShadowCopy, shadowCopyDirectory=\"%s\": instances run from copies in %s, their AppContext.BaseDirectory, which is not to be written to; the content root stays the folder",
-		written, filepath.Join(top, path))
+	p.note("enableShadowCopy, shadowCopyDirectory=\"%s\": instances run from copies in %s. AppContext.BaseDirectory is the copy, "+
+		"which is not to be written to; the content root stays the folder", written, filepath.Join(top, path))
 }
 
 // shadowPlace finds the folder that a directory for copies must not leave, and the directory below it. Outside the application's

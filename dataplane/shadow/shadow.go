@@ -34,6 +34,9 @@ const (
 	firstPause = 500 * time.Millisecond
 )
 
+// ErrPlace says that there can be no copies in the directory that is named for them, whatever is copied.
+var ErrPlace = errors.New("no copies can be made there")
+
 // Source is a folder that instances run from copies of.
 type Source struct {
 	// Root is absolute, with no symbolic link in it.
@@ -121,7 +124,7 @@ func New(config Config) *Copies {
 func (c *Copies) Dir() string { return filepath.Join(c.config.Top, filepath.FromSlash(c.config.Path)) }
 
 // Take gives the newest copy of a folder if what it was made from is still what is there, else a new one. The copy stays until
-// Release. It waits until ctx ends, 10 minutes at most.
+// Release. It waits until ctx ends, 10 minutes at most. The error is ErrPlace where the directory is not to be used.
 func (c *Copies) Take(ctx context.Context, from Source) (Copy, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, copyLimit, fmt.Errorf("it took more than %v", copyLimit))
 	defer cancel()
@@ -146,7 +149,7 @@ func (c *Copies) failed(from Source, err error) error {
 func (c *Copies) take(ctx context.Context, from Source) (Copy, error) {
 	base, err := c.open(from)
 	if err != nil {
-		return Copy{}, err
+		return Copy{}, fmt.Errorf("%w: %w", ErrPlace, err)
 	}
 	defer base.Close()
 	if c.config.Clean && !c.cleaned {

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -68,7 +66,8 @@ func (l *lab) open(c Config) {
 	}
 	c.InUse = func() ([]string, bool) { return l.running, !l.unsure }
 	l.copies = New(c)
-	l.Cleanup(l.copies.Close)
+	copies := l.copies
+	l.Cleanup(func() { copies.Settle(context.Background()) })
 }
 
 func (l *lab) write(name, text string) {
@@ -88,7 +87,7 @@ func (l *lab) take() Copy {
 	if err != nil {
 		l.Fatal(err)
 	}
-	l.copies.Close() // what is not needed has been deleted
+	l.copies.Settle(l.Context()) // what is not needed has been deleted
 	return have
 }
 
@@ -171,13 +170,13 @@ func TestTake(t *testing.T) {
 			t.Errorf("copies %s while an instance runs from the first", got)
 		}
 		l.copies.Release(first)
-		l.copies.Close()
+		l.copies.Settle(l.Context())
 	}
 	if got := l.numbers(); got != "1" {
 		t.Errorf("copies %s, want 1", got)
 	}
 	l.copies.Release(second)
-	l.copies.Close()
+	l.copies.Settle(l.Context())
 	if got := l.numbers(); got != "1" {
 		t.Errorf("copies %s: the newest is kept for the next start", got)
 	}
@@ -219,7 +218,9 @@ func TestRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := l.take()
-	for name, want := range map[string]string{"App.dll": "0 -r--r--r--", "mine.dll": "65534 -r--r-----", "tool": "0 -r-xr-xr-x", "wwwroot": "0 dr-xr-xr-x", ".": "0 dr-xr-xr-x"} {
+	for name, want := range map[string]string{
+		"App.dll": "0 -r--r--r--", "mine.dll": "65534 -r--r-----", "tool": "0 -r-xr-xr-x", "wwwroot": "0 dr-xr-xr-x", ".": "0 dr-xr-xr-x",
+	} {
 		info, err := os.Stat(filepath.Join(have.Path, name))
 		if err != nil {
 			t.Fatal(err)
@@ -254,38 +255,6 @@ func TestRights(t *testing.T) {
 	for _, name := range absent {
 		if _, err := os.Lstat(filepath.Join(have.Path, name)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is copied: %v", name, err)
-		}
-	}
-}
-
-// Holes stay holes, and all bytes between them arrive.
-func TestHoles(t *testing.T) {
-	l := newLab(t, "copies")
-	file, err := os.OpenFile(l.root+"/sparse.dat", os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, at := range []int64{0, 1 << 20, 1 << 30} {
-		if _, err := file.WriteAt([]byte("here"), at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := errors.Join(file.Truncate(2<<30), file.Close()); err != nil {
-		t.Fatal(err)
-	}
-	made, err := os.Open(l.take().Path + "/sparse.dat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer made.Close()
-	info, err := made.Stat()
-	if err != nil || info.Size() != 2<<30 || info.Sys().(*syscall.Stat_t).Blocks*512 > 1<<20 {
-		t.Errorf("%d bytes, %d on disk, %v", info.Size(), info.Sys().(*syscall.Stat_t).Blocks*512, err)
-	}
-	for _, at := range []int64{0, 1 << 20, 1 << 30} {
-		text := make([]byte, 4)
-		if _, err := made.ReadAt(text, at); err != nil || string(text) != "here" {
-			t.Errorf("at %d: %q, %v", at, text, err)
 		}
 	}
 }
@@ -334,13 +303,13 @@ func TestKept(t *testing.T) {
 	}
 	l.running, l.unsure = nil, true
 	l.copies.sweepLater()
-	l.copies.Close()
+	l.copies.Settle(l.Context())
 	if got := l.numbers(); got != "0 1" {
 		t.Errorf("copies %s while it is not known what runs", got)
 	}
 	l.unsure = false
 	l.copies.renew(time.Now()) // as Watch does now and then
-	l.copies.Close()
+	l.copies.Settle(l.Context())
 	if got := l.numbers(); got != "1" {
 		t.Errorf("copies %s, want 1", got)
 	}
@@ -371,7 +340,7 @@ func TestOtherAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.copies.sweepLater()
-	l.copies.Close()
+	l.copies.Settle(l.Context())
 	if got := l.numbers(); got != "1" {
 		t.Errorf("copies %s, want 1: that of %s is a day old", got, other.Path)
 	}
@@ -438,7 +407,7 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.open(Config{Top: l.top, Path: "beside"})
-	l.refused("holds README, which is no copy")
+	l.refused("holds README, which is no copy", ErrPlace.Error())
 	if err := os.Remove(beside + "/README"); err != nil {
 		t.Fatal(err)
 	}
@@ -461,63 +430,4 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.refused("more than 100 folders deep")
-}
-
-// What does not fit is refused before it is tried, with what it needs.
-func TestNoRoom(t *testing.T) {
-	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := (&tree{left: 1 << 60}).room(file); err == nil || !strings.Contains(err.Error(), "it needs 1099511627776.0 MiB, and the file system of the copies has less to spare") {
-		t.Errorf("%v", err)
-	}
-	if err := (&tree{left: 1}).room(file); err != nil {
-		t.Error(err)
-	}
-}
-
-// A copy that is interrupted has no number, and what it leaves is deleted, also what an agent left that died over it.
-func TestInterrupted(t *testing.T) {
-	l := newLab(t, "copies")
-	stopped := errors.New("stopped")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(stopped)
-	if _, err := l.copies.Take(ctx, l.from); !errors.Is(err, stopped) {
-		t.Errorf("%v", err)
-	}
-	if got := l.numbers(); got != "" {
-		t.Errorf("copies %s", got)
-	}
-	l.write("copies/"+prefix+"A1-half/App.dll", "ha")
-	l.write("copies/"+prefix+"B2-half/App.dll", "ha")
-	l.write("copies/"+leasePrefix+"77", "A1\n")
-	l.take()
-	if got := l.hidden(); !slices.Equal(got, []string{prefix + "B2-half"}) {
-		t.Errorf("left: %v", got)
-	}
-	if _, err := os.Stat(filepath.Join(l.copies.Dir(), leasePrefix+"77")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a lease without a copy is kept: %v", err)
-	}
-}
-
-// The one file that changed is named, code first.
-func TestChangedSince(t *testing.T) {
-	l := newLab(t, "copies")
-	now := time.Now()
-	lookUntil := func(want string) {
-		t.Helper()
-		files, err := ChangedSince(t.Context(), l.from, now)
-		if got := strings.Join(files, " "); err != nil || got != want {
-			t.Errorf("%s, %v; want %s", got, err, want)
-		}
-	}
-	old := now.Add(time.Hour)
-	if files, err := ChangedSince(t.Context(), l.from, old); err != nil || len(files) > 0 {
-		t.Errorf("%v, %v", files, err)
-	}
-	now = now.Add(-time.Hour)
-	l.write("a/log.txt", "")
-	lookUntil("App.dll App.runtimeconfig.json a/log.txt")
 }

@@ -1,6 +1,7 @@
 package shadow
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -144,7 +145,8 @@ func (c *Copies) strangers(base *os.Root, from Source) error {
 	if owner == 0 || owner == uidOf(folder) || from.Owner != nil && owner == from.Owner.UID {
 		return nil
 	}
-	return fmt.Errorf("the directory lies outside the application's folder and belongs to user %d, not to root, to the owner of the folder or to the application's user", owner)
+	return fmt.Errorf("the directory lies outside the application's folder and belongs to user %d, "+
+		"not to root, to the owner of the folder or to the application's user", owner)
 }
 
 func uidOf(info fs.FileInfo) uint32 {
@@ -165,8 +167,15 @@ func (c *Copies) sweepLater() {
 	c.work.Go(c.sweep)
 }
 
-// Close waits for deletions to end. Nothing may be taken, held or released any more.
-func (c *Copies) Close() { c.work.Wait() }
+// Settle waits for deletions to end, or for ctx: what is not deleted then is a leftover for the next agent.
+func (c *Copies) Settle(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { c.work.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
 
 func (c *Copies) sweep() {
 	c.turn <- struct{}{} // copyLimit bounds how long

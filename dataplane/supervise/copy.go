@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -10,6 +11,16 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/shadow"
 )
+
+// Copies are made for instances to run from.
+type Copies interface {
+	// Take gives the newest copy that is as the folder is, until Release. It may take its time. Without a path it is the folder itself.
+	Take(ctx context.Context) (shadow.Copy, error)
+	// Hold says that an instance runs from a copy that was taken by an earlier worker, until Release.
+	Hold(shadow.Copy)
+	// Release says that an instance has ended.
+	Release(shadow.Copy)
+}
 
 // takeCopy gives the instance what it is to run from, unless it is not wanted any more before that is made.
 func (i *instance) takeCopy() (err error) {
@@ -27,12 +38,15 @@ func (i *instance) holdCopy(have shadow.Copy) {
 	}
 }
 
-// letCopyGo is called when no process of the instance is left.
-func (i *instance) letCopyGo() {
-	if copies := i.pool.config.Copies; copies != nil && i.copy.Path != "" {
-		copies.Release(i.copy)
-		i.copy = shadow.Copy{}
+// letCopyGo is called when no process of the instance is left; it says whether there was a copy.
+func (i *instance) letCopyGo() bool {
+	copies := i.pool.config.Copies
+	if copies == nil || i.copy.Path == "" {
+		return false
 	}
+	copies.Release(i.copy)
+	i.copy = shadow.Copy{}
+	return true
 }
 
 // CopyOf gives the copy that a process runs from, also one that an earlier worker has started; an empty path is the folder itself.

@@ -109,7 +109,7 @@ func (i *instance) end(m machine, exit process.Exit) {
 	if err := i.process.Forget(ctx); err != nil {
 		i.pool.log.Error("instance not ended", "run", i.run, "error", err)
 	}
-	i.letCopyGo()
+	copied := i.letCopyGo()
 	if c.Witness != nil {
 		c.Witness.Ended(i.run)
 	}
@@ -133,7 +133,7 @@ func (i *instance) end(m machine, exit process.Exit) {
 		i.record(journal.Event{ID: stopEvent(c.InProcess), Message: "stopped", Exit: exit.String()})
 		i.pool.log.Info("instance stopped", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid())
 	}
-	if unexpected {
+	if unexpected && !copied {
 		i.disturbed(m, exit)
 	}
 	conflict := !i.second && c.Port == 0 && !m.Late && i.at.Port != 0

@@ -16,7 +16,6 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/meter"
 	"github.com/ancora-fleet/ancora/dataplane/process"
-	"github.com/ancora-fleet/ancora/dataplane/shadow"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/upstream"
 )
@@ -35,7 +34,7 @@ type Config struct {
 	Dir     string
 	// Copies gives instances copies of the application's folder to run from; nil: they run from the folder.
 	Copies Copies
-	// Disturbed names files of the folder that have changed since a moment, which an instance that runs from it dies of; nil: none.
+	// Disturbed names files of the folder that have changed since a moment, which an instance without a copy dies of; nil: none.
 	Disturbed func(since time.Time) []string
 	// Credential is nil for whom the agent runs as.
 	Credential *process.Credential
@@ -88,16 +87,6 @@ type Config struct {
 	Logger hclog.Logger
 	// Changed is called after each change of status, never with a lock held.
 	Changed func()
-}
-
-// Copies are made for instances to run from.
-type Copies interface {
-	// Take gives the newest copy that is as the folder is, until Release. It may take its time.
-	Take(ctx context.Context) (shadow.Copy, error)
-	// Hold says that an instance runs from a copy that was taken by an earlier worker, until Release.
-	Hold(shadow.Copy)
-	// Release says that an instance has ended.
-	Release(shadow.Copy)
 }
 
 // Witness is told what happens to the runs of an application. It must not wait.
