@@ -33,7 +33,7 @@ const (
 const (
 	EventCertificatesRead = 2001 // files of certificates have changed, what they hold now is in force
 	EventCertificatesKept = 2002 // they cannot be read as they are now, what they held stays in force
-	EventFilesChanged     = 2010 // died since a file of its folder was written to that it had in use
+	EventFilesChanged     = 2020 // died since a file of its folder was written to that it had in use
 )
 
 const (

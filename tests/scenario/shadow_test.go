@@ -120,14 +120,14 @@ func TestBusError(t *testing.T) {
 		return ""
 	})
 	lab.Get(t, s.address, "/pid")
-	if got := recorded(s.dir + "/data"); strings.Contains(got, "[2010]") {
+	if got := recorded(s.dir + "/data"); strings.Contains(got, "[2020]") {
 		t.Errorf("no file has changed:\n%s", got)
 	}
 	lab.Write(t, s.dir+"/root", "Some.dll", "")
 	killed()
 	lab.Eventually(t, func() string {
 		got := recorded(s.dir + "/data")
-		for _, word := range []string{"[2010]", "changed since its start: Some.dll.", "enableShadowCopy", "signal 7"} {
+		for _, word := range []string{"[2020]", "changed since its start: Some.dll.", "enableShadowCopy", "signal 7"} {
 			if !strings.Contains(got, word) {
 				return fmt.Sprintf("no %q in\n%s", word, got)
 			}
@@ -162,7 +162,7 @@ func TestDotnetBusError(t *testing.T) {
 		}
 		if dies {
 			lab.Eventually(t, func() string {
-				if got := recorded(dir + "/data"); !strings.Contains(got, "[2010]") || !strings.Contains(got, "changed since its start: Probe.dll.") {
+				if got := recorded(dir + "/data"); !strings.Contains(got, "[2020]") || !strings.Contains(got, "changed since its start: Probe.dll.") {
 					return got
 				}
 				return ""
