@@ -30,13 +30,13 @@ func write(t *testing.T, dir, name, text string) string {
 func TestApplyInvalid(t *testing.T) {
 	dir := t.TempDir()
 	a := write(t, dir, "a.yaml", strings.Replace(shopFile, "kind: Site\n", "kind: Site\ncolour: red\n", 1))
-	b := write(t, dir, "b.yaml", strings.Replace(shopFile, "root: /srv/shop", "root: srv", 1)+"    recycle: {every: 24h}\n")
+	b := write(t, dir, "b.yaml", strings.Replace(shopFile, "root: /srv/shop", "root: srv", 1)+"    release: {every: 24h}\n")
 	write(t, dir, "c.txt", "not a site file")
 	code, out, errors := call(t, nil, "", "apply", "-f", dir)
 	if code != exitUsage || out != "" {
 		t.Errorf("code %d, stdout %q", code, out)
 	}
-	for _, says := range []string{a + ":3:", "colour", b + ":8:", "srv", b + ":9:", "recycle"} {
+	for _, says := range []string{a + ":3:", "colour", b + ":8:", "srv", b + ":9:", "release"} {
 		if !strings.Contains(errors, says) {
 			t.Errorf("%q is not told:\n%s", says, errors)
 		}

@@ -27,6 +27,7 @@ func Compare(old, new *Application) Change {
 		a.StartupTimeLimit, a.ShutdownTimeLimit, a.Start = nil, nil, ""
 		a.Drain, a.Overlap, a.Balance, a.Affinity = nil, nil, "", ""
 		a.BodyLimit, a.Concurrency, a.Queue, a.QueueTimeout, a.Open = nil, nil, nil, nil, nil
+		a.Idle, a.Recycle = nil, Recycle{}
 	}
 	if reflect.DeepEqual(o, n) {
 		return ChangeRoutes

@@ -23,6 +23,9 @@ type Limits struct {
 	// Concurrency is how many requests may be with instances at once, Queue how many further ones may wait, QueueTimeout
 	// for how long.
 	Concurrency, Queue, QueueTimeout Limit
+	// Idle is after how long without a request an instance is stopped; the others when it is replaced. 0 is never. IIS has 20
+	// minutes and 29 hours where nothing is said.
+	Idle, RecycleMemory, RecycleRequests, RecycleAge Limit
 }
 
 // Unlimited as BodyLimit lets every body through.
@@ -42,6 +45,10 @@ func TheLimits() Limits {
 		Concurrency:             Limit{"concurrency", 1, 100_000, 1000, ""},
 		Queue:                   Limit{"queue", 0, 100_000, 1000, ""},
 		QueueTimeout:            Limit{"queueTimeout", 0, 3600, 30, "s"},
+		Idle:                    Limit{"idle", 0, 2_592_000, 0, "s"},
+		RecycleMemory:           Limit{"memory", 0, 1_000_000_000_000, 0, "B"},
+		RecycleRequests:         Limit{"requests", 0, 4_294_967_295, 0, ""},
+		RecycleAge:              Limit{"age", 0, 31_536_000, 0, "s"},
 	}
 }
 

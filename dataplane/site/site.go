@@ -90,6 +90,13 @@ type Application struct {
 	// QueueTimeout at most.
 	Concurrency, Queue *uint32
 	QueueTimeout       *time.Duration
+	// Idle is after how long without a request an instance is stopped; nil and 0 are never. Not with StartAlways.
+	Idle *time.Duration
+	// Recycle says when instances are replaced.
+	Recycle Recycle
+	// Warmup are the targets, below Path, that a new instance is asked for before it gets requests; nil is what web.config's
+	// applicationInitialization says, an empty list is none.
+	Warmup []string
 	// Open names what of web.config keeps visitors out, is not enforced, and may be open to everybody all the same: of
 	// Restrictions, each once.
 	Open []string

@@ -1,7 +1,9 @@
 package site
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -20,53 +22,81 @@ func TestValidate(t *testing.T) {
 		change func(*Site)
 		want   []string
 	}{
-		"good":              {func(*Site) {}, nil},
-		"name":              {func(s *Site) { s.Name = "Shop" }, []string{"name"}},
-		"no name":           {func(s *Site) { s.Name = "" }, []string{"name"}},
-		"label":             {func(s *Site) { s.Labels = map[string]string{"team": "a b"} }, []string{"labels.team"}},
-		"no placement":      {func(s *Site) { s.Placement.Hosts = "" }, []string{"placement.hosts"}},
-		"selector":          {func(s *Site) { s.Placement.Hosts = "role in web" }, []string{"placement.hosts"}},
-		"no binding":        {func(s *Site) { s.Bindings = nil }, []string{"bindings"}},
-		"listener":          {func(s *Site) { s.Bindings[0].Listener = "" }, []string{"bindings[0].listener"}},
-		"hostname":          {func(s *Site) { s.Bindings[0].Hostnames = []string{"a:80"} }, []string{"bindings[0].hostnames[0]"}},
-		"wildcard":          {func(s *Site) { s.Bindings[0].Hostnames = []string{"*.a.b", "a.b"} }, nil},
-		"bare wildcard":     {func(s *Site) { s.Bindings[0].Hostnames = []string{"*", "*."} }, []string{"bindings[0].hostnames[0]", "bindings[0].hostnames[1]"}},
-		"inner wildcard":    {func(s *Site) { s.Bindings[0].Hostnames = []string{"a.*.b", "*.*.b"} }, []string{"bindings[0].hostnames[0]", "bindings[0].hostnames[1]"}},
-		"part of a label":   {func(s *Site) { s.Bindings[0].Hostnames = []string{"*a.b"} }, []string{"bindings[0].hostnames[0]"}},
-		"wildcard twice":    {func(s *Site) { s.Bindings[0].Hostnames = []string{"*.a.b", "*.A.b"} }, []string{"bindings[0].hostnames[1]"}},
-		"hostname twice":    {func(s *Site) { s.Bindings[0].Hostnames = []string{"a.b", "A.b"} }, []string{"bindings[0].hostnames[1]"}},
-		"default twice":     {func(s *Site) { s.Bindings = []Binding{{Listener: "http"}, {Listener: "http"}} }, []string{"bindings[1]"}},
-		"no application":    {func(s *Site) { s.Applications = nil }, []string{"applications"}},
-		"relative root":     {func(s *Site) { s.Applications[0].Root = "srv" }, []string{"applications[0].root"}},
-		"unclean root":      {func(s *Site) { s.Applications[0].Root = "/srv/../etc" }, []string{"applications[0].root"}},
-		"path":              {func(s *Site) { s.Applications[0].Path = "/a/" }, []string{"applications[0].path"}},
-		"path twice":        {func(s *Site) { s.Applications = append(s.Applications, s.Applications[0]) }, []string{"applications[1].path"}},
-		"protocol":          {func(s *Site) { s.Applications[0].Protocol = "h2" }, []string{"applications[0].protocol"}},
-		"socket":            {func(s *Site) { s.Applications[0].Socket = "pipe" }, []string{"applications[0].socket"}},
-		"socket of IIS":     {func(s *Site) { s.Applications[0].Socket = SocketUnix }, []string{"applications[0].socket"}},
-		"unix socket":       {func(s *Site) { s.Applications[0].Socket, s.Applications[0].Profile = SocketUnix, ProfileGeneric }, nil},
-		"profile":           {func(s *Site) { s.Applications[0].Profile = "node" }, []string{"applications[0].profile"}},
-		"start":             {func(s *Site) { s.Applications[0].Start = "never" }, []string{"applications[0].start"}},
-		"access log":        {func(s *Site) { s.AccessLog = "xml" }, []string{"accessLog"}},
-		"no access log":     {func(s *Site) { s.AccessLog = AccessLogOff }, nil},
-		"half seconds":      {func(s *Site) { s.Applications[0].StartupTimeLimit = &second }, []string{"applications[0].ready.timeout"}},
-		"drains for ever":   {func(s *Site) { d := 3601 * time.Second; s.Applications[0].Drain = &d }, []string{"applications[0].drain"}},
-		"no instance":       {func(s *Site) { n := uint32(0); s.Applications[0].Instances = &n }, []string{"applications[0].instances"}},
-		"instances":         {func(s *Site) { n := uint32(100); s.Applications[0].Instances = &n }, nil},
-		"balance":           {func(s *Site) { s.Applications[0].Balance = "random" }, []string{"applications[0].balance"}},
-		"affinity":          {func(s *Site) { s.Applications[0].Affinity = "ip" }, []string{"applications[0].affinity"}},
-		"too long":          {func(s *Site) { s.Applications[0].ShutdownTimeLimit = &hour }, []string{"applications[0].stop.timeout"}},
-		"rapid fails":       {func(s *Site) { s.Applications[0].RapidFailsPerMinute = &many }, []string{"applications[0].rapidFailsPerMinute"}},
-		"body below none":   {func(s *Site) { s.Applications[0].BodyLimit = &negative }, []string{"applications[0].limits.body"}},
-		"huge body":         {func(s *Site) { s.Applications[0].BodyLimit = &huge }, []string{"applications[0].limits.body"}},
-		"any body":          {func(s *Site) { s.Applications[0].BodyLimit = &unlimited }, nil},
-		"no body":           {func(s *Site) { s.Applications[0].BodyLimit = &nothing }, nil},
-		"no concurrency":    {func(s *Site) { s.Applications[0].Concurrency = &none }, []string{"applications[0].limits.concurrency"}},
-		"long queue":        {func(s *Site) { s.Applications[0].Queue = &lots }, []string{"applications[0].limits.queue"}},
-		"no queue":          {func(s *Site) { s.Applications[0].Queue = &none }, nil},
-		"long wait":         {func(s *Site) { s.Applications[0].QueueTimeout = &hour }, []string{"applications[0].limits.queueTimeout"}},
-		"open":              {func(s *Site) { s.Applications[0].Open = Restrictions() }, nil},
-		"open unknown":      {func(s *Site) { s.Applications[0].Open = []string{"rewrite", "ipSecurity", "rewrite"} }, []string{"applications[0].webConfig.open[1]", "applications[0].webConfig.open[2]"}},
+		"good":            {func(*Site) {}, nil},
+		"name":            {func(s *Site) { s.Name = "Shop" }, []string{"name"}},
+		"no name":         {func(s *Site) { s.Name = "" }, []string{"name"}},
+		"label":           {func(s *Site) { s.Labels = map[string]string{"team": "a b"} }, []string{"labels.team"}},
+		"no placement":    {func(s *Site) { s.Placement.Hosts = "" }, []string{"placement.hosts"}},
+		"selector":        {func(s *Site) { s.Placement.Hosts = "role in web" }, []string{"placement.hosts"}},
+		"no binding":      {func(s *Site) { s.Bindings = nil }, []string{"bindings"}},
+		"listener":        {func(s *Site) { s.Bindings[0].Listener = "" }, []string{"bindings[0].listener"}},
+		"hostname":        {func(s *Site) { s.Bindings[0].Hostnames = []string{"a:80"} }, []string{"bindings[0].hostnames[0]"}},
+		"wildcard":        {func(s *Site) { s.Bindings[0].Hostnames = []string{"*.a.b", "a.b"} }, nil},
+		"bare wildcard":   {func(s *Site) { s.Bindings[0].Hostnames = []string{"*", "*."} }, []string{"bindings[0].hostnames[0]", "bindings[0].hostnames[1]"}},
+		"inner wildcard":  {func(s *Site) { s.Bindings[0].Hostnames = []string{"a.*.b", "*.*.b"} }, []string{"bindings[0].hostnames[0]", "bindings[0].hostnames[1]"}},
+		"part of a label": {func(s *Site) { s.Bindings[0].Hostnames = []string{"*a.b"} }, []string{"bindings[0].hostnames[0]"}},
+		"wildcard twice":  {func(s *Site) { s.Bindings[0].Hostnames = []string{"*.a.b", "*.A.b"} }, []string{"bindings[0].hostnames[1]"}},
+		"hostname twice":  {func(s *Site) { s.Bindings[0].Hostnames = []string{"a.b", "A.b"} }, []string{"bindings[0].hostnames[1]"}},
+		"default twice":   {func(s *Site) { s.Bindings = []Binding{{Listener: "http"}, {Listener: "http"}} }, []string{"bindings[1]"}},
+		"no application":  {func(s *Site) { s.Applications = nil }, []string{"applications"}},
+		"relative root":   {func(s *Site) { s.Applications[0].Root = "srv" }, []string{"applications[0].root"}},
+		"unclean root":    {func(s *Site) { s.Applications[0].Root = "/srv/../etc" }, []string{"applications[0].root"}},
+		"path":            {func(s *Site) { s.Applications[0].Path = "/a/" }, []string{"applications[0].path"}},
+		"path twice":      {func(s *Site) { s.Applications = append(s.Applications, s.Applications[0]) }, []string{"applications[1].path"}},
+		"protocol":        {func(s *Site) { s.Applications[0].Protocol = "h2" }, []string{"applications[0].protocol"}},
+		"socket":          {func(s *Site) { s.Applications[0].Socket = "pipe" }, []string{"applications[0].socket"}},
+		"socket of IIS":   {func(s *Site) { s.Applications[0].Socket = SocketUnix }, []string{"applications[0].socket"}},
+		"unix socket":     {func(s *Site) { s.Applications[0].Socket, s.Applications[0].Profile = SocketUnix, ProfileGeneric }, nil},
+		"profile":         {func(s *Site) { s.Applications[0].Profile = "node" }, []string{"applications[0].profile"}},
+		"start":           {func(s *Site) { s.Applications[0].Start = "never" }, []string{"applications[0].start"}},
+		"access log":      {func(s *Site) { s.AccessLog = "xml" }, []string{"accessLog"}},
+		"no access log":   {func(s *Site) { s.AccessLog = AccessLogOff }, nil},
+		"half seconds":    {func(s *Site) { s.Applications[0].StartupTimeLimit = &second }, []string{"applications[0].ready.timeout"}},
+		"drains for ever": {func(s *Site) { d := 3601 * time.Second; s.Applications[0].Drain = &d }, []string{"applications[0].drain"}},
+		"no instance":     {func(s *Site) { n := uint32(0); s.Applications[0].Instances = &n }, []string{"applications[0].instances"}},
+		"instances":       {func(s *Site) { n := uint32(100); s.Applications[0].Instances = &n }, nil},
+		"balance":         {func(s *Site) { s.Applications[0].Balance = "random" }, []string{"applications[0].balance"}},
+		"affinity":        {func(s *Site) { s.Applications[0].Affinity = "ip" }, []string{"applications[0].affinity"}},
+		"too long":        {func(s *Site) { s.Applications[0].ShutdownTimeLimit = &hour }, []string{"applications[0].stop.timeout"}},
+		"rapid fails":     {func(s *Site) { s.Applications[0].RapidFailsPerMinute = &many }, []string{"applications[0].rapidFailsPerMinute"}},
+		"body below none": {func(s *Site) { s.Applications[0].BodyLimit = &negative }, []string{"applications[0].limits.body"}},
+		"huge body":       {func(s *Site) { s.Applications[0].BodyLimit = &huge }, []string{"applications[0].limits.body"}},
+		"any body":        {func(s *Site) { s.Applications[0].BodyLimit = &unlimited }, nil},
+		"no body":         {func(s *Site) { s.Applications[0].BodyLimit = &nothing }, nil},
+		"no concurrency":  {func(s *Site) { s.Applications[0].Concurrency = &none }, []string{"applications[0].limits.concurrency"}},
+		"long queue":      {func(s *Site) { s.Applications[0].Queue = &lots }, []string{"applications[0].limits.queue"}},
+		"no queue":        {func(s *Site) { s.Applications[0].Queue = &none }, nil},
+		"long wait":       {func(s *Site) { s.Applications[0].QueueTimeout = &hour }, []string{"applications[0].limits.queueTimeout"}},
+		"open":            {func(s *Site) { s.Applications[0].Open = Restrictions() }, nil},
+		"open unknown":    {func(s *Site) { s.Applications[0].Open = []string{"rewrite", "ipSecurity", "rewrite"} }, []string{"applications[0].webConfig.open[1]", "applications[0].webConfig.open[2]"}},
+		"idle":            {func(s *Site) { s.Applications[0].Idle = &hour }, nil},
+		"idle at once":    {func(s *Site) { s.Applications[0].Idle = &second }, []string{"applications[0].idle"}},
+		"idle for months": {func(s *Site) { d := 31 * 24 * time.Hour; s.Applications[0].Idle = &d }, []string{"applications[0].idle"}},
+		"idle always":     {func(s *Site) { s.Applications[0].Idle, s.Applications[0].Start = &hour, StartAlways }, []string{"applications[0].idle"}},
+		"never idle always": {func(s *Site) {
+			d := time.Duration(0)
+			s.Applications[0].Idle, s.Applications[0].Start = &d, StartAlways
+		}, nil},
+		"recycle": {func(s *Site) {
+			s.Applications[0].Recycle = Recycle{Memory: &unlimited, Requests: &none, Age: &hour, Schedule: []string{"00:00", "23:59"}}
+		}, nil},
+		"recycle for ever": {func(s *Site) {
+			d, n := 366*24*time.Hour, int64(1_000_000_000_001)
+			s.Applications[0].Recycle = Recycle{Memory: &n, Age: &d, Schedule: []string{"24:00", "3:00", "03:00", "03:00", "03:00:00", ""}}
+		}, []string{
+			"applications[0].recycle.memory", "applications[0].recycle.age", "applications[0].recycle.schedule[0]", "applications[0].recycle.schedule[1]",
+			"applications[0].recycle.schedule[3]", "applications[0].recycle.schedule[4]", "applications[0].recycle.schedule[5]",
+		}},
+		"negative memory": {func(s *Site) { s.Applications[0].Recycle.Memory = &negative }, []string{"applications[0].recycle.memory"}},
+		"many times":      {func(s *Site) { s.Applications[0].Recycle.Schedule = slices.Repeat([]string{"03:00"}, 25) }, append([]string{"applications[0].recycle.schedule"}, twice(25)...)},
+		"warm-up":         {func(s *Site) { s.Applications[0].Warmup = []string{"/", "/a%20b?c=d"} }, nil},
+		"no warm-up":      {func(s *Site) { s.Applications[0].Warmup = []string{} }, nil},
+		"wrong warm-up": {func(s *Site) {
+			s.Applications[0].Warmup = []string{"a", "/a b", "/a\r\nX: y", "/é", "/#a", "/" + strings.Repeat("a", 2048)}
+		}, []string{
+			"applications[0].warmup.requests[0]", "applications[0].warmup.requests[1]", "applications[0].warmup.requests[2]",
+			"applications[0].warmup.requests[3]", "applications[0].warmup.requests[4]", "applications[0].warmup.requests[5]",
+		}},
 		"loader variable":   {func(s *Site) { s.Applications[0].Env = []Variable{{"ld_preload", "x"}} }, []string{"applications[0].env.ld_preload"}},
 		"variable twice":    {func(s *Site) { s.Applications[0].Env = []Variable{{"A", "x"}, {"a", ""}} }, []string{"applications[0].env.a"}},
 		"empty program":     {func(s *Site) { s.Applications[0].Command = []string{""} }, []string{"applications[0].command[0]"}},
@@ -84,6 +114,14 @@ func TestValidate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// twice are the entries of a schedule of n that stand there already.
+func twice(n int) (paths []string) {
+	for i := 1; i < n; i++ {
+		paths = append(paths, fmt.Sprintf("applications[0].recycle.schedule[%d]", i))
+	}
+	return paths
 }
 
 func TestSelector(t *testing.T) {
@@ -139,9 +177,11 @@ func TestCompare(t *testing.T) {
 		"limits": {func(a *Application) {
 			a.BodyLimit, a.Concurrency, a.Queue, a.QueueTimeout = &body, &two, &two, &minute
 		}, ChangeRoutes},
-		"open": {func(a *Application) { a.Open = []string{"rewrite"} }, ChangeRoutes},
-		"env":  {func(a *Application) { a.Env = []Variable{{"A", "b"}} }, ChangeSwap},
-		"root": {func(a *Application) { a.Root = "/b" }, ChangeSwap},
+		"recycle": {func(a *Application) { a.Idle, a.Recycle = &minute, Recycle{Requests: &two} }, ChangeRoutes},
+		"warm-up": {func(a *Application) { a.Warmup = []string{"/"} }, ChangeSwap},
+		"open":    {func(a *Application) { a.Open = []string{"rewrite"} }, ChangeRoutes},
+		"env":     {func(a *Application) { a.Env = []Variable{{"A", "b"}} }, ChangeSwap},
+		"root":    {func(a *Application) { a.Root = "/b" }, ChangeSwap},
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := old

@@ -140,6 +140,7 @@ func (c *check) application(at string, a *Application) {
 	c.duration(at+".requestTimeout", a.RequestTimeout, limits.RequestTimeout)
 	c.number(at+".rapidFailsPerMinute", a.RapidFailsPerMinute, limits.RapidFailsPerMinute)
 	c.instances(at, a)
+	c.recycle(at, a)
 	c.limited(at+".limits.body", limits.Body)
 	if n := a.BodyLimit; n != nil && *n != Unlimited && !limits.Body.Contains(*n) {
 		c.add(at+".limits.body", "%d bytes are not in 0 to %dGB, and none lifts the limit", *n, limits.Body.Max/1_000_000_000)

@@ -88,6 +88,7 @@ func (w *writer) application(a *site.Application) {
 			w.line(2, "%s: %s", f.name, quote(f.value))
 		}
 	}
+	w.recycle(a)
 	w.duration("requestTimeout: %s", a.RequestTimeout)
 	if a.RapidFailsPerMinute != nil {
 		w.line(2, "rapidFailsPerMinute: %d", *a.RapidFailsPerMinute)
@@ -98,6 +99,29 @@ func (w *writer) application(a *site.Application) {
 	w.limits(a)
 	if len(a.Open) > 0 {
 		w.line(2, "webConfig: {open: %s}", quoteAll(a.Open))
+	}
+}
+
+func (w *writer) recycle(a *site.Application) {
+	w.duration("idle: %s", a.Idle)
+	var all []string
+	if r := a.Recycle; r.Memory != nil {
+		all = append(all, "memory: "+formatSize(*r.Memory))
+	}
+	if n := a.Recycle.Requests; n != nil {
+		all = append(all, fmt.Sprintf("requests: %d", *n))
+	}
+	if d := a.Recycle.Age; d != nil {
+		all = append(all, "age: "+short(*d))
+	}
+	if s := a.Recycle.Schedule; len(s) > 0 {
+		all = append(all, "schedule: "+quoteAll(s))
+	}
+	if len(all) > 0 {
+		w.line(2, "recycle: {%s}", strings.Join(all, ", "))
+	}
+	if a.Warmup != nil {
+		w.line(2, "warmup: {requests: %s}", quoteAll(a.Warmup))
 	}
 }
 

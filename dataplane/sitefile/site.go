@@ -119,11 +119,23 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 		"stop": func(n ast.Node, path string) {
 			r.fields(n, path, map[string]field{"timeout": r.duration(&a.ShutdownTimeLimit)}, "signal")
 		},
-		"drain":                   r.duration(&a.Drain),
-		"overlap":                 r.boolean(&a.Overlap),
-		"instances":               r.number(&a.Instances),
-		"balance":                 r.text(&balance),
-		"affinity":                r.text(&affinity),
+		"drain":     r.duration(&a.Drain),
+		"overlap":   r.boolean(&a.Overlap),
+		"instances": r.number(&a.Instances),
+		"balance":   r.text(&balance),
+		"affinity":  r.text(&affinity),
+		"idle":      r.duration(&a.Idle),
+		"recycle": func(n ast.Node, path string) {
+			r.fields(n, path, map[string]field{
+				"memory": r.size(&a.Recycle.Memory), "requests": r.number(&a.Recycle.Requests), "age": r.duration(&a.Recycle.Age),
+				"schedule": func(n ast.Node, path string) {
+					r.list(n, path, func(n ast.Node, path string) { r.clock(n, path, &a.Recycle.Schedule) })
+				},
+			})
+		},
+		"warmup": func(n ast.Node, path string) {
+			r.fields(n, path, map[string]field{"requests": r.texts(&a.Warmup)})
+		},
 		"requestTimeout":          r.duration(&a.RequestTimeout),
 		"rapidFailsPerMinute":     r.number(&a.RapidFailsPerMinute),
 		"disableStartUpErrorPage": r.boolean(&a.DisableStartUpErrorPage),
@@ -136,7 +148,7 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 		"webConfig": func(n ast.Node, path string) {
 			r.fields(n, path, map[string]field{"open": r.texts(&a.Open)})
 		},
-	}, "recycle", "prefix", "release", "warmup", "idle")
+	}, "prefix", "release")
 	if r.folder != "" && !filepath.IsAbs(a.Root) {
 		a.Root = filepath.Join(r.folder, a.Root)
 	}
@@ -144,6 +156,18 @@ func (r *reader) application(n ast.Node, path string) site.Application {
 	a.Balance, a.Affinity = site.Balance(balance), site.Affinity(affinity)
 	a.IISEnvironment = iis != nil && *iis
 	return a
+}
+
+// clock takes a time of day, which has to stand in quotes: without them YAML makes numbers and mappings of it.
+func (r *reader) clock(n ast.Node, path string, to *[]string) {
+	if r.described(path, Text) {
+		return
+	}
+	if s, ok := n.(*ast.StringNode); ok {
+		*to = append(*to, s.Value)
+		return
+	}
+	r.wrong(n, path, "%s is no time of day: write it in quotes, as \"03:00\"", describe(n))
 }
 
 func (r *reader) variables(n ast.Node, path string) []site.Variable {

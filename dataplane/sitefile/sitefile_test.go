@@ -46,6 +46,9 @@ applications:
     requestTimeout: 2m
     rapidFailsPerMinute: 0
     disableStartUpErrorPage: true
+    idle: 20m
+    recycle: {memory: 2GiB, requests: 500000, age: 29h, schedule: ["03:00", "15:30"]}
+    warmup: {requests: [/, "/lists?all=1"]}
     limits: {body: 64MiB, concurrency: 200, queue: 0, queueTimeout: 10s}
     webConfig: {open: [authorization, rewrite]}
   - path: /api
@@ -53,6 +56,7 @@ applications:
     profile: generic
     command: [./api, --listen, "127.0.0.1:${PORT}"]
     start: always
+    warmup: {requests: []}
     socket: unix
     protocol: h2c
 `
@@ -72,9 +76,11 @@ func wholeSite() *site.Site {
 			StartupTimeLimit: pointer(time.Minute), ShutdownTimeLimit: pointer(20 * time.Second), Drain: pointer(30 * time.Second), Overlap: pointer(false), Instances: pointer(uint32(3)), Balance: site.BalanceLeastOutstanding, Affinity: site.AffinityCookie, RequestTimeout: pointer(2 * time.Minute),
 			RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
 			BodyLimit: pointer(int64(64 << 20)), Concurrency: pointer(uint32(200)), Queue: pointer(uint32(0)), QueueTimeout: pointer(10 * time.Second),
-			Open: []string{"authorization", "rewrite"},
+			Idle: pointer(20 * time.Minute), Warmup: []string{"/", "/lists?all=1"},
+			Recycle: site.Recycle{Memory: pointer(int64(2 << 30)), Requests: pointer(uint32(500000)), Age: pointer(29 * time.Hour), Schedule: []string{"03:00", "15:30"}},
+			Open:    []string{"authorization", "rewrite"},
 		}, {
-			Path: "/api", Root: "/srv/api", Profile: site.ProfileGeneric, Start: site.StartAlways, Socket: site.SocketUnix, Protocol: site.ProtocolH2C,
+			Path: "/api", Root: "/srv/api", Profile: site.ProfileGeneric, Start: site.StartAlways, Socket: site.SocketUnix, Protocol: site.ProtocolH2C, Warmup: []string{},
 			Command: []string{"./api", "--listen", "127.0.0.1:${PORT}"},
 		}},
 	}
@@ -177,7 +183,7 @@ applications:
     stop: {timeout: 20, signal: INT}
     rapidFailsPerMinute: 101
     limits: {memory: 1GiB, body: 30 MB, concurrency: 0, queue: -1, queueTimeout: 2h, rate: 1}
-    recycle: {every: 24h}
+    recycle: {every: 24h, memory: 2 GB, requests: -1, age: 8761h, schedule: ["3:00", 15:30]}
     instances: 0
     requestTimeout: soon
     disableStartUpErrorPage: maybe
@@ -207,7 +213,12 @@ rollout: {canary: 1}
 			`f:17:64: applications[0].limits.queue: "-1" is no whole number from 0 up`,
 			`f:17:68: applications[0].limits.queueTimeout: 2h0m0s is not in 0s to 3600s in whole seconds`,
 			`f:17:86: applications[0].limits.rate: is not known; known here: body, concurrency, queue, queueTimeout`,
-			`f:18:15: applications[0].recycle: recycle.every is not supported yet`,
+			`f:18:15: applications[0].recycle.every: is not known; known here: age, memory, requests, schedule`,
+			`f:18:35: applications[0].recycle.memory: "2 GB" is no size: `,
+			`f:18:51: applications[0].recycle.requests: "-1" is no whole number from 0 up`,
+			`f:18:55: applications[0].recycle.age: 8761h0m0s is not in 0s to 31536000s in whole seconds`,
+			`f:18:78: applications[0].recycle.schedule[0]: "3:00" is no time of day: write it as 03:00, 00:00 to 23:59`,
+			`f:18:86: applications[0].recycle.schedule[1]: a mapping is no time of day: write it in quotes, as "03:00"`,
 			`f:19:5: applications[0].instances: 0 is not in 1 to 100`,
 			`f:20:21: applications[0].requestTimeout: "soon" is no length of time`,
 			`f:21:30: applications[0].disableStartUpErrorPage: "maybe" is neither true nor false`,

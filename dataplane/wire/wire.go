@@ -55,7 +55,7 @@ func application(m *typesv1.Application) (site.Application, error) {
 		Path: m.GetPath(), Root: m.GetRoot(), User: m.GetUser(), IISEnvironment: m.GetIisEnvironment(), Command: p.GetCommand(),
 		StartupTimeLimit: duration(p.GetStartupTimeLimit()), ShutdownTimeLimit: duration(p.GetShutdownTimeLimit()),
 		Drain: duration(p.GetDrain()), RequestTimeout: duration(f.GetRequestTimeout()), QueueTimeout: duration(l.GetQueueTimeout()),
-		Open: m.GetWebConfig().GetOpen(),
+		Open: m.GetWebConfig().GetOpen(), Idle: duration(m.GetIdle()), Recycle: recycle(m.GetRecycle()), Warmup: warmup(m.GetWarmup()),
 	}
 	if l != nil {
 		a.BodyLimit, a.Concurrency, a.Queue = l.Body, l.Concurrency, l.Queue
@@ -108,6 +108,7 @@ func applicationMessage(a *site.Application) *typesv1.Application {
 		p.Env = append(p.Env, &typesv1.EnvironmentVariable{Name: v.Name, Value: v.Value})
 	}
 	m := &typesv1.Application{Path: a.Path, Root: a.Root, User: a.User, IisEnvironment: a.IISEnvironment, Process: p, Profile: profiles().number(a.Profile)}
+	m.Idle, m.Recycle, m.Warmup = durationMessage(a.Idle), recycleMessage(a.Recycle), warmupMessage(a.Warmup)
 	if a.RequestTimeout != nil || a.DisableStartUpErrorPage != nil || a.Protocol != "" || a.Balance != "" || a.Affinity != "" {
 		m.Forward = &typesv1.ForwardSpec{
 			RequestTimeout: durationMessage(a.RequestTimeout), DisableStartUpErrorPage: a.DisableStartUpErrorPage, Protocol: protocols().number(a.Protocol),

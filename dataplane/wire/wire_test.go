@@ -29,7 +29,10 @@ func full() *site.Site {
 			Env: []site.Variable{{Name: "A", Value: ""}}, Start: site.StartAlways, StartupTimeLimit: &limit,
 			ShutdownTimeLimit: &limit, Drain: &limit, Overlap: &plain, Instances: &fails, Balance: site.BalanceLeastOutstanding, Affinity: site.AffinityCookie, RequestTimeout: &timeout, RapidFailsPerMinute: &fails, DisableStartUpErrorPage: &plain,
 			BodyLimit: &body, Concurrency: &concurrency, Queue: &fails, QueueTimeout: &timeout,
-			Open: []string{"authorization"},
+			Open: []string{"authorization"}, Idle: &timeout, Warmup: []string{},
+			Recycle: site.Recycle{Memory: &body, Requests: &fails, Age: &limit, Schedule: []string{"03:00"}},
+		}, {
+			Path: "/api", Root: "/srv/api", Warmup: []string{"/"},
 		}},
 	}
 }

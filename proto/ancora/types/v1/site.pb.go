@@ -971,8 +971,14 @@ type Application struct {
 	// them. Only with profile ASPNETCORE.
 	IisEnvironment bool           `protobuf:"varint,15,opt,name=iis_environment,json=iisEnvironment,proto3" json:"iis_environment,omitempty"`
 	WebConfig      *WebConfigSpec `protobuf:"bytes,9,opt,name=web_config,json=webConfig,proto3" json:"web_config,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Unset is what web.config's applicationInitialization says.
+	Warmup  *WarmupSpec  `protobuf:"bytes,70,opt,name=warmup,proto3" json:"warmup,omitempty"`
+	Recycle *RecycleSpec `protobuf:"bytes,71,opt,name=recycle,proto3" json:"recycle,omitempty"`
+	// After how long without a request, open stream or upgraded connection an instance is stopped; the next request starts it.
+	// 0 to 2,592,000 s (30 days). 0, as unset, is never. Not with start ALWAYS.
+	Idle          *durationpb.Duration `protobuf:"bytes,72,opt,name=idle,proto3" json:"idle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Application) Reset() {
@@ -1068,6 +1074,147 @@ func (x *Application) GetWebConfig() *WebConfigSpec {
 	return nil
 }
 
+func (x *Application) GetWarmup() *WarmupSpec {
+	if x != nil {
+		return x.Warmup
+	}
+	return nil
+}
+
+func (x *Application) GetRecycle() *RecycleSpec {
+	if x != nil {
+		return x.Recycle
+	}
+	return nil
+}
+
+func (x *Application) GetIdle() *durationpb.Duration {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
+}
+
+// WarmupSpec is what a new instance is asked for before it gets requests of visitors, one after another, within its
+// startup_time_limit. Whatever it answers, it is put in place then.
+type WarmupSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 64 targets below the path of the application: `/`, a path, and perhaps a query. None: nothing is asked for.
+	Requests      []string `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WarmupSpec) Reset() {
+	*x = WarmupSpec{}
+	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WarmupSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WarmupSpec) ProtoMessage() {}
+
+func (x *WarmupSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WarmupSpec.ProtoReflect.Descriptor instead.
+func (*WarmupSpec) Descriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *WarmupSpec) GetRequests() []string {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+// RecycleSpec says when an instance is replaced by a new one, without a request being dropped. Unset, as 0, is never.
+type RecycleSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes of private memory of all its processes, in RAM and swapped out, 0 to 16 TiB.
+	Memory *int64 `protobuf:"varint,1,opt,name=memory,proto3,oneof" json:"memory,omitempty"`
+	// Requests it has been given, 0 to 4,294,967,295.
+	Requests *uint32 `protobuf:"varint,2,opt,name=requests,proto3,oneof" json:"requests,omitempty"`
+	// Time since it was ready, 0 to 31,536,000 s (365 days), and up to a tenth more, at most an hour: each host has its own part.
+	Age *durationpb.Duration `protobuf:"bytes,3,opt,name=age,proto3" json:"age,omitempty"`
+	// At most 24 times of day in the host's time zone, hh:mm, and up to 5 minutes more: each host has its own part.
+	Schedule      []string `protobuf:"bytes,4,rep,name=schedule,proto3" json:"schedule,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecycleSpec) Reset() {
+	*x = RecycleSpec{}
+	mi := &file_ancora_types_v1_site_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecycleSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecycleSpec) ProtoMessage() {}
+
+func (x *RecycleSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_types_v1_site_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecycleSpec.ProtoReflect.Descriptor instead.
+func (*RecycleSpec) Descriptor() ([]byte, []int) {
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RecycleSpec) GetMemory() int64 {
+	if x != nil && x.Memory != nil {
+		return *x.Memory
+	}
+	return 0
+}
+
+func (x *RecycleSpec) GetRequests() uint32 {
+	if x != nil && x.Requests != nil {
+		return *x.Requests
+	}
+	return 0
+}
+
+func (x *RecycleSpec) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *RecycleSpec) GetSchedule() []string {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
 // ProcessSpec says how the process is started and ended. What is unset comes from web.config, then from the defaults.
 type ProcessSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1097,7 +1244,7 @@ type ProcessSpec struct {
 
 func (x *ProcessSpec) Reset() {
 	*x = ProcessSpec{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1256,7 @@ func (x *ProcessSpec) String() string {
 func (*ProcessSpec) ProtoMessage() {}
 
 func (x *ProcessSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[8]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1269,7 @@ func (x *ProcessSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessSpec.ProtoReflect.Descriptor instead.
 func (*ProcessSpec) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{8}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ProcessSpec) GetCommand() []string {
@@ -1207,7 +1354,7 @@ type EnvironmentVariable struct {
 
 func (x *EnvironmentVariable) Reset() {
 	*x = EnvironmentVariable{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[9]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1366,7 @@ func (x *EnvironmentVariable) String() string {
 func (*EnvironmentVariable) ProtoMessage() {}
 
 func (x *EnvironmentVariable) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[9]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1379,7 @@ func (x *EnvironmentVariable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvironmentVariable.ProtoReflect.Descriptor instead.
 func (*EnvironmentVariable) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{9}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EnvironmentVariable) GetName() string {
@@ -1268,7 +1415,7 @@ type ForwardSpec struct {
 
 func (x *ForwardSpec) Reset() {
 	*x = ForwardSpec{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[10]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1427,7 @@ func (x *ForwardSpec) String() string {
 func (*ForwardSpec) ProtoMessage() {}
 
 func (x *ForwardSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[10]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1440,7 @@ func (x *ForwardSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForwardSpec.ProtoReflect.Descriptor instead.
 func (*ForwardSpec) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{10}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ForwardSpec) GetRequestTimeout() *durationpb.Duration {
@@ -1351,7 +1498,7 @@ type LimitSpec struct {
 
 func (x *LimitSpec) Reset() {
 	*x = LimitSpec{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[11]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1510,7 @@ func (x *LimitSpec) String() string {
 func (*LimitSpec) ProtoMessage() {}
 
 func (x *LimitSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[11]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1523,7 @@ func (x *LimitSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitSpec.ProtoReflect.Descriptor instead.
 func (*LimitSpec) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{11}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LimitSpec) GetBody() int64 {
@@ -1420,7 +1567,7 @@ type WebConfigSpec struct {
 
 func (x *WebConfigSpec) Reset() {
 	*x = WebConfigSpec{}
-	mi := &file_ancora_types_v1_site_proto_msgTypes[12]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1579,7 @@ func (x *WebConfigSpec) String() string {
 func (*WebConfigSpec) ProtoMessage() {}
 
 func (x *WebConfigSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_site_proto_msgTypes[12]
+	mi := &file_ancora_types_v1_site_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1592,7 @@ func (x *WebConfigSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebConfigSpec.ProtoReflect.Descriptor instead.
 func (*WebConfigSpec) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{12}
+	return file_ancora_types_v1_site_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WebConfigSpec) GetOpen() []string {
@@ -1496,7 +1643,7 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"_\n" +
 	"\x11ClientCertificate\x12:\n" +
 	"\x04mode\x18\x01 \x01(\x0e2&.ancora.types.v1.ClientCertificateModeR\x04mode\x12\x0e\n" +
-	"\x02ca\x18\x02 \x01(\tR\x02ca\"\x98\x03\n" +
+	"\x02ca\x18\x02 \x01(\tR\x02ca\"\xb4\x04\n" +
 	"\vApplication\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\tR\x04root\x12\x12\n" +
@@ -1507,7 +1654,20 @@ const file_ancora_types_v1_site_proto_rawDesc = "" +
 	"\x06limits\x18\a \x01(\v2\x1a.ancora.types.v1.LimitSpecR\x06limits\x12'\n" +
 	"\x0fiis_environment\x18\x0f \x01(\bR\x0eiisEnvironment\x12=\n" +
 	"\n" +
-	"web_config\x18\t \x01(\v2\x1e.ancora.types.v1.WebConfigSpecR\twebConfigJ\x04\b\b\x10\tR\arelease\"\xb8\x04\n" +
+	"web_config\x18\t \x01(\v2\x1e.ancora.types.v1.WebConfigSpecR\twebConfig\x123\n" +
+	"\x06warmup\x18F \x01(\v2\x1b.ancora.types.v1.WarmupSpecR\x06warmup\x126\n" +
+	"\arecycle\x18G \x01(\v2\x1c.ancora.types.v1.RecycleSpecR\arecycle\x12-\n" +
+	"\x04idle\x18H \x01(\v2\x19.google.protobuf.DurationR\x04idleJ\x04\b\b\x10\tR\arelease\"(\n" +
+	"\n" +
+	"WarmupSpec\x12\x1a\n" +
+	"\brequests\x18\x01 \x03(\tR\brequests\"\xac\x01\n" +
+	"\vRecycleSpec\x12\x1b\n" +
+	"\x06memory\x18\x01 \x01(\x03H\x00R\x06memory\x88\x01\x01\x12\x1f\n" +
+	"\brequests\x18\x02 \x01(\rH\x01R\brequests\x88\x01\x01\x12+\n" +
+	"\x03age\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x1a\n" +
+	"\bschedule\x18\x04 \x03(\tR\bscheduleB\t\n" +
+	"\a_memoryB\v\n" +
+	"\t_requests\"\xb8\x04\n" +
 	"\vProcessSpec\x12\x18\n" +
 	"\acommand\x18\x01 \x03(\tR\acommand\x126\n" +
 	"\x03env\x18\x02 \x03(\v2$.ancora.types.v1.EnvironmentVariableR\x03env\x120\n" +
@@ -1596,7 +1756,7 @@ func file_ancora_types_v1_site_proto_rawDescGZIP() []byte {
 }
 
 var file_ancora_types_v1_site_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_ancora_types_v1_site_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_ancora_types_v1_site_proto_goTypes = []any{
 	(AccessLog)(0),                // 0: ancora.types.v1.AccessLog
 	(Redirect)(0),                 // 1: ancora.types.v1.Redirect
@@ -1615,23 +1775,25 @@ var file_ancora_types_v1_site_proto_goTypes = []any{
 	(*Certificate)(nil),           // 14: ancora.types.v1.Certificate
 	(*ClientCertificate)(nil),     // 15: ancora.types.v1.ClientCertificate
 	(*Application)(nil),           // 16: ancora.types.v1.Application
-	(*ProcessSpec)(nil),           // 17: ancora.types.v1.ProcessSpec
-	(*EnvironmentVariable)(nil),   // 18: ancora.types.v1.EnvironmentVariable
-	(*ForwardSpec)(nil),           // 19: ancora.types.v1.ForwardSpec
-	(*LimitSpec)(nil),             // 20: ancora.types.v1.LimitSpec
-	(*WebConfigSpec)(nil),         // 21: ancora.types.v1.WebConfigSpec
-	nil,                           // 22: ancora.types.v1.Site.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*WarmupSpec)(nil),            // 17: ancora.types.v1.WarmupSpec
+	(*RecycleSpec)(nil),           // 18: ancora.types.v1.RecycleSpec
+	(*ProcessSpec)(nil),           // 19: ancora.types.v1.ProcessSpec
+	(*EnvironmentVariable)(nil),   // 20: ancora.types.v1.EnvironmentVariable
+	(*ForwardSpec)(nil),           // 21: ancora.types.v1.ForwardSpec
+	(*LimitSpec)(nil),             // 22: ancora.types.v1.LimitSpec
+	(*WebConfigSpec)(nil),         // 23: ancora.types.v1.WebConfigSpec
+	nil,                           // 24: ancora.types.v1.Site.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
 }
 var file_ancora_types_v1_site_proto_depIdxs = []int32{
-	22, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
+	24, // 0: ancora.types.v1.Site.labels:type_name -> ancora.types.v1.Site.LabelsEntry
 	10, // 1: ancora.types.v1.Site.placement:type_name -> ancora.types.v1.Placement
 	12, // 2: ancora.types.v1.Site.bindings:type_name -> ancora.types.v1.Binding
 	16, // 3: ancora.types.v1.Site.applications:type_name -> ancora.types.v1.Application
 	0,  // 4: ancora.types.v1.Site.access_log:type_name -> ancora.types.v1.AccessLog
-	23, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
-	23, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
+	25, // 5: ancora.types.v1.Site.create_time:type_name -> google.protobuf.Timestamp
+	25, // 6: ancora.types.v1.Site.update_time:type_name -> google.protobuf.Timestamp
 	11, // 7: ancora.types.v1.Placement.hosts:type_name -> ancora.types.v1.Selector
 	13, // 8: ancora.types.v1.Binding.tls:type_name -> ancora.types.v1.Tls
 	1,  // 9: ancora.types.v1.Binding.redirect:type_name -> ancora.types.v1.Redirect
@@ -1639,26 +1801,30 @@ var file_ancora_types_v1_site_proto_depIdxs = []int32{
 	15, // 11: ancora.types.v1.Tls.client_certificate:type_name -> ancora.types.v1.ClientCertificate
 	2,  // 12: ancora.types.v1.ClientCertificate.mode:type_name -> ancora.types.v1.ClientCertificateMode
 	3,  // 13: ancora.types.v1.Application.profile:type_name -> ancora.types.v1.Profile
-	17, // 14: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
-	19, // 15: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
-	20, // 16: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
-	21, // 17: ancora.types.v1.Application.web_config:type_name -> ancora.types.v1.WebConfigSpec
-	18, // 18: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
-	5,  // 19: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
-	24, // 20: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
-	24, // 21: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
-	4,  // 22: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
-	24, // 23: ancora.types.v1.ProcessSpec.drain:type_name -> google.protobuf.Duration
-	24, // 24: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
-	8,  // 25: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
-	6,  // 26: ancora.types.v1.ForwardSpec.balance:type_name -> ancora.types.v1.Balance
-	7,  // 27: ancora.types.v1.ForwardSpec.affinity:type_name -> ancora.types.v1.Affinity
-	24, // 28: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	19, // 14: ancora.types.v1.Application.process:type_name -> ancora.types.v1.ProcessSpec
+	21, // 15: ancora.types.v1.Application.forward:type_name -> ancora.types.v1.ForwardSpec
+	22, // 16: ancora.types.v1.Application.limits:type_name -> ancora.types.v1.LimitSpec
+	23, // 17: ancora.types.v1.Application.web_config:type_name -> ancora.types.v1.WebConfigSpec
+	17, // 18: ancora.types.v1.Application.warmup:type_name -> ancora.types.v1.WarmupSpec
+	18, // 19: ancora.types.v1.Application.recycle:type_name -> ancora.types.v1.RecycleSpec
+	26, // 20: ancora.types.v1.Application.idle:type_name -> google.protobuf.Duration
+	26, // 21: ancora.types.v1.RecycleSpec.age:type_name -> google.protobuf.Duration
+	20, // 22: ancora.types.v1.ProcessSpec.env:type_name -> ancora.types.v1.EnvironmentVariable
+	5,  // 23: ancora.types.v1.ProcessSpec.start:type_name -> ancora.types.v1.StartMode
+	26, // 24: ancora.types.v1.ProcessSpec.startup_time_limit:type_name -> google.protobuf.Duration
+	26, // 25: ancora.types.v1.ProcessSpec.shutdown_time_limit:type_name -> google.protobuf.Duration
+	4,  // 26: ancora.types.v1.ProcessSpec.socket:type_name -> ancora.types.v1.Socket
+	26, // 27: ancora.types.v1.ProcessSpec.drain:type_name -> google.protobuf.Duration
+	26, // 28: ancora.types.v1.ForwardSpec.request_timeout:type_name -> google.protobuf.Duration
+	8,  // 29: ancora.types.v1.ForwardSpec.protocol:type_name -> ancora.types.v1.Protocol
+	6,  // 30: ancora.types.v1.ForwardSpec.balance:type_name -> ancora.types.v1.Balance
+	7,  // 31: ancora.types.v1.ForwardSpec.affinity:type_name -> ancora.types.v1.Affinity
+	26, // 32: ancora.types.v1.LimitSpec.queue_timeout:type_name -> google.protobuf.Duration
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_site_proto_init() }
@@ -1666,16 +1832,17 @@ func file_ancora_types_v1_site_proto_init() {
 	if File_ancora_types_v1_site_proto != nil {
 		return
 	}
-	file_ancora_types_v1_site_proto_msgTypes[8].OneofWrappers = []any{}
+	file_ancora_types_v1_site_proto_msgTypes[9].OneofWrappers = []any{}
 	file_ancora_types_v1_site_proto_msgTypes[10].OneofWrappers = []any{}
-	file_ancora_types_v1_site_proto_msgTypes[11].OneofWrappers = []any{}
+	file_ancora_types_v1_site_proto_msgTypes[12].OneofWrappers = []any{}
+	file_ancora_types_v1_site_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_site_proto_rawDesc), len(file_ancora_types_v1_site_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

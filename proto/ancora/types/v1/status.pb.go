@@ -344,8 +344,10 @@ type InstanceStatus struct {
 	RecentFailures uint32      `protobuf:"varint,10,opt,name=recent_failures,json=recentFailures,proto3" json:"recent_failures,omitempty"`
 	LastExit       *ExitStatus `protobuf:"bytes,11,opt,name=last_exit,json=lastExit,proto3" json:"last_exit,omitempty"`
 	// One sentence for people, for example why the last start failed.
-	Message       string                 `protobuf:"bytes,12,opt,name=message,proto3" json:"message,omitempty"`
-	StartTime     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	Message   string                 `protobuf:"bytes,12,opt,name=message,proto3" json:"message,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// What the application's rules last did to the instance in this slot. Unset: nothing since this worker runs this revision.
+	LastRecycle   *RecycleStatus `protobuf:"bytes,70,opt,name=last_recycle,json=lastRecycle,proto3" json:"last_recycle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -471,6 +473,76 @@ func (x *InstanceStatus) GetStartTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *InstanceStatus) GetLastRecycle() *RecycleStatus {
+	if x != nil {
+		return x.LastRecycle
+	}
+	return nil
+}
+
+// RecycleStatus is what was done to an instance by the rules of its application.
+type RecycleStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Time  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// memory, requests, age, schedule: it was replaced. idle: it was stopped.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// One sentence for people.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecycleStatus) Reset() {
+	*x = RecycleStatus{}
+	mi := &file_ancora_types_v1_status_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecycleStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecycleStatus) ProtoMessage() {}
+
+func (x *RecycleStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_types_v1_status_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecycleStatus.ProtoReflect.Descriptor instead.
+func (*RecycleStatus) Descriptor() ([]byte, []int) {
+	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RecycleStatus) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *RecycleStatus) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RecycleStatus) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // ExitStatus is how a process ended: by code, or by signal when signal is not 0.
 type ExitStatus struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -488,7 +560,7 @@ type ExitStatus struct {
 
 func (x *ExitStatus) Reset() {
 	*x = ExitStatus{}
-	mi := &file_ancora_types_v1_status_proto_msgTypes[2]
+	mi := &file_ancora_types_v1_status_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +572,7 @@ func (x *ExitStatus) String() string {
 func (*ExitStatus) ProtoMessage() {}
 
 func (x *ExitStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_status_proto_msgTypes[2]
+	mi := &file_ancora_types_v1_status_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +585,7 @@ func (x *ExitStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExitStatus.ProtoReflect.Descriptor instead.
 func (*ExitStatus) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{2}
+	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ExitStatus) GetCode() int32 {
@@ -582,7 +654,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_ancora_types_v1_status_proto_msgTypes[3]
+	mi := &file_ancora_types_v1_status_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +666,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_status_proto_msgTypes[3]
+	mi := &file_ancora_types_v1_status_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +679,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{3}
+	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Host) GetName() string {
@@ -696,7 +768,7 @@ type HostFacts struct {
 
 func (x *HostFacts) Reset() {
 	*x = HostFacts{}
-	mi := &file_ancora_types_v1_status_proto_msgTypes[4]
+	mi := &file_ancora_types_v1_status_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +780,7 @@ func (x *HostFacts) String() string {
 func (*HostFacts) ProtoMessage() {}
 
 func (x *HostFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_status_proto_msgTypes[4]
+	mi := &file_ancora_types_v1_status_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +793,7 @@ func (x *HostFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostFacts.ProtoReflect.Descriptor instead.
 func (*HostFacts) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{4}
+	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HostFacts) GetOs() string {
@@ -779,7 +851,7 @@ type ListenerFact struct {
 
 func (x *ListenerFact) Reset() {
 	*x = ListenerFact{}
-	mi := &file_ancora_types_v1_status_proto_msgTypes[5]
+	mi := &file_ancora_types_v1_status_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +863,7 @@ func (x *ListenerFact) String() string {
 func (*ListenerFact) ProtoMessage() {}
 
 func (x *ListenerFact) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_types_v1_status_proto_msgTypes[5]
+	mi := &file_ancora_types_v1_status_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +876,7 @@ func (x *ListenerFact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListenerFact.ProtoReflect.Descriptor instead.
 func (*ListenerFact) Descriptor() ([]byte, []int) {
-	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{5}
+	return file_ancora_types_v1_status_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListenerFact) GetName() string {
@@ -843,7 +915,7 @@ const file_ancora_types_v1_status_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12)\n" +
 	"\x10serving_revision\x18\a \x01(\x03R\x0fservingRevision\x12\x18\n" +
 	"\aoffline\x18\b \x03(\tR\aoffline\x12\x14\n" +
-	"\x05notes\x18\t \x03(\tR\x05notes\"\xb8\x03\n" +
+	"\x05notes\x18\t \x03(\tR\x05notes\"\xfb\x03\n" +
 	"\x0eInstanceStatus\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12 \n" +
@@ -859,7 +931,12 @@ const file_ancora_types_v1_status_proto_rawDesc = "" +
 	"\tlast_exit\x18\v \x01(\v2\x1b.ancora.types.v1.ExitStatusR\blastExit\x12\x18\n" +
 	"\amessage\x18\f \x01(\tR\amessage\x129\n" +
 	"\n" +
-	"start_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xbb\x01\n" +
+	"start_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12A\n" +
+	"\flast_recycle\x18F \x01(\v2\x1e.ancora.types.v1.RecycleStatusR\vlastRecycle\"q\n" +
+	"\rRecycleStatus\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xbb\x01\n" +
 	"\n" +
 	"ExitStatus\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
@@ -936,37 +1013,40 @@ func file_ancora_types_v1_status_proto_rawDescGZIP() []byte {
 }
 
 var file_ancora_types_v1_status_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_ancora_types_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_ancora_types_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_ancora_types_v1_status_proto_goTypes = []any{
 	(Phase)(0),                    // 0: ancora.types.v1.Phase
 	(InstanceState)(0),            // 1: ancora.types.v1.InstanceState
 	(HostState)(0),                // 2: ancora.types.v1.HostState
 	(*SiteStatus)(nil),            // 3: ancora.types.v1.SiteStatus
 	(*InstanceStatus)(nil),        // 4: ancora.types.v1.InstanceStatus
-	(*ExitStatus)(nil),            // 5: ancora.types.v1.ExitStatus
-	(*Host)(nil),                  // 6: ancora.types.v1.Host
-	(*HostFacts)(nil),             // 7: ancora.types.v1.HostFacts
-	(*ListenerFact)(nil),          // 8: ancora.types.v1.ListenerFact
-	nil,                           // 9: ancora.types.v1.Host.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*RecycleStatus)(nil),         // 5: ancora.types.v1.RecycleStatus
+	(*ExitStatus)(nil),            // 6: ancora.types.v1.ExitStatus
+	(*Host)(nil),                  // 7: ancora.types.v1.Host
+	(*HostFacts)(nil),             // 8: ancora.types.v1.HostFacts
+	(*ListenerFact)(nil),          // 9: ancora.types.v1.ListenerFact
+	nil,                           // 10: ancora.types.v1.Host.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_ancora_types_v1_status_proto_depIdxs = []int32{
 	0,  // 0: ancora.types.v1.SiteStatus.phase:type_name -> ancora.types.v1.Phase
 	1,  // 1: ancora.types.v1.InstanceStatus.state:type_name -> ancora.types.v1.InstanceState
-	5,  // 2: ancora.types.v1.InstanceStatus.last_exit:type_name -> ancora.types.v1.ExitStatus
-	10, // 3: ancora.types.v1.InstanceStatus.start_time:type_name -> google.protobuf.Timestamp
-	10, // 4: ancora.types.v1.ExitStatus.time:type_name -> google.protobuf.Timestamp
-	9,  // 5: ancora.types.v1.Host.labels:type_name -> ancora.types.v1.Host.LabelsEntry
-	2,  // 6: ancora.types.v1.Host.state:type_name -> ancora.types.v1.HostState
-	10, // 7: ancora.types.v1.Host.last_seen_time:type_name -> google.protobuf.Timestamp
-	10, // 8: ancora.types.v1.Host.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 9: ancora.types.v1.Host.facts:type_name -> ancora.types.v1.HostFacts
-	8,  // 10: ancora.types.v1.HostFacts.listeners:type_name -> ancora.types.v1.ListenerFact
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	6,  // 2: ancora.types.v1.InstanceStatus.last_exit:type_name -> ancora.types.v1.ExitStatus
+	11, // 3: ancora.types.v1.InstanceStatus.start_time:type_name -> google.protobuf.Timestamp
+	5,  // 4: ancora.types.v1.InstanceStatus.last_recycle:type_name -> ancora.types.v1.RecycleStatus
+	11, // 5: ancora.types.v1.RecycleStatus.time:type_name -> google.protobuf.Timestamp
+	11, // 6: ancora.types.v1.ExitStatus.time:type_name -> google.protobuf.Timestamp
+	10, // 7: ancora.types.v1.Host.labels:type_name -> ancora.types.v1.Host.LabelsEntry
+	2,  // 8: ancora.types.v1.Host.state:type_name -> ancora.types.v1.HostState
+	11, // 9: ancora.types.v1.Host.last_seen_time:type_name -> google.protobuf.Timestamp
+	11, // 10: ancora.types.v1.Host.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 11: ancora.types.v1.Host.facts:type_name -> ancora.types.v1.HostFacts
+	9,  // 12: ancora.types.v1.HostFacts.listeners:type_name -> ancora.types.v1.ListenerFact
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_ancora_types_v1_status_proto_init() }
@@ -980,7 +1060,7 @@ func file_ancora_types_v1_status_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_types_v1_status_proto_rawDesc), len(file_ancora_types_v1_status_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
