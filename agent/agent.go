@@ -94,7 +94,7 @@ func New(config Config) (*Agent, error) {
 		return nil, err
 	}
 	a.server = dataplane.New(dataplane.Config{
-		Keeper: config.Keeper, Journal: a.journal, Policy: policy, DataDir: config.DataDir, Environ: config.Environ, Version: config.Version, Logger: config.Logger,
+		Keeper: config.Keeper, Journal: a.journal, Policy: policy, DataDir: config.DataDir, Host: a.identity.Host, Environ: config.Environ, Version: config.Version, Logger: config.Logger,
 	})
 	a.wanted, err = newAssignments(kept, a.server, config.Logger.Named("assignment"))
 	return a, err

@@ -101,6 +101,9 @@ func instanceMessages(shot dataplane.Snapshot) []*typesv1.InstanceStatus {
 				Code: int32(e.Code), Signal: int32(e.Signal), Time: moment(e.Time), Run: e.Run, Unexpected: e.Unexpected, LastOutput: valid(e.Output),
 			}
 		}
+		if r := i.Recycled; r != nil {
+			m.LastRecycle = &typesv1.RecycleStatus{Time: moment(r.Time), Reason: string(r.Reason), Message: r.Text}
+		}
 		all = append(all, m)
 	}
 	return all
@@ -108,7 +111,7 @@ func instanceMessages(shot dataplane.Snapshot) []*typesv1.InstanceStatus {
 
 func instanceState(s supervise.Status) typesv1.InstanceState {
 	switch {
-	case s.State == supervise.Starting:
+	case s.State == supervise.Starting, s.State == supervise.Warming:
 		return typesv1.InstanceState_INSTANCE_STATE_STARTING
 	case s.State == supervise.Ready:
 		return typesv1.InstanceState_INSTANCE_STATE_READY

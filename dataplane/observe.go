@@ -10,6 +10,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/meter"
+	"github.com/ancora-fleet/ancora/dataplane/recycle"
 )
 
 // watchedDoor is a door that tells an observer of the requests.
@@ -56,6 +57,8 @@ type ApplicationCounts struct {
 	Connects uint64
 	// Starts are instances that were started, by reason.
 	Starts map[meter.Reason]uint64
+	// Recycles are instances that were replaced or stopped by the application's rules, by reason.
+	Recycles map[recycle.Reason]uint64
 	// Load is its queue, and what was refused; it starts at zero also when the folder of the application moves.
 	Load app.Load
 }
@@ -81,9 +84,12 @@ func (s *Server) Counts() []SiteCounts {
 
 func applicationCounts(path string, r *runningSite) ApplicationCounts {
 	m := r.observer.meter.Application(path)
-	c := ApplicationCounts{Application: path, Connects: m.Connects(), Starts: map[meter.Reason]uint64{}, Load: r.apps[path].app.Load()}
+	c := ApplicationCounts{Application: path, Connects: m.Connects(), Starts: map[meter.Reason]uint64{}, Recycles: map[recycle.Reason]uint64{}, Load: r.apps[path].app.Load()}
 	for _, why := range meter.Reasons() {
 		c.Starts[why] = m.Starts(why)
+	}
+	for _, why := range recycle.Reasons() {
+		c.Recycles[why] = m.Recycles(why)
 	}
 	return c
 }

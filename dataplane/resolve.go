@@ -173,7 +173,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Site: w.Name, Application: a.Path, Fingerprint: plan.Fingerprint() + who.String(),
 			Command: func(at process.Endpoint, copy string) []string { return plan.Command(at.Port, at.Socket, copy) },
 			Environ: func(at process.Endpoint, token string) []string { return plan.Environ(at.Port, at.Socket, token) },
-			Dir:     plan.Dir, Credential: who.credential, InProcess: plan.InProcess, Patient: plan.Patient, Stack: plan.Stack,
+			Dir:     plan.Dir, Credential: who.credential, InProcess: plan.InProcess, Patient: plan.Patient, Stack: plan.Stack, Warmup: warmup(w, plan),
 			Startup: plan.Startup, Shutdown: plan.Shutdown, RapidFails: plan.RapidFails, Instances: plan.Instances, Retries: plan.Retries, Always: a.Start == site.StartAlways,
 			Protocol: plan.Protocol, Port: plan.Port, Token: plan.Token, Silent: plan.Silent, Paired: paired, Base: base, Idle: idle,
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
@@ -181,8 +181,9 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 		},
 		Least: plan.Least, Cookie: plan.Cookie, Root: root, ErrorLink: plan.ErrorLink, Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
 		BodyLimit: bodyLimit(plan.BodyLimit), Handlers: handlers(plan.Handlers),
-		Limits: turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
-		Filter: filter.Compile(plan.Rules),
+		Limits:  turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
+		Filter:  filter.Compile(plan.Rules),
+		Recycle: s.recycleRules(w, a),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,8 @@ type Config struct {
 	DataDir string
 	// Environ is the agent's own environment, of which applications inherit a few names (D15).
 	Environ []string
+	// Host is the name that tells this host from others of a fleet; empty: the machine's.
+	Host string
 	// Version is the agent's, for debug logs.
 	Version string
 	Logger  hclog.Logger
@@ -120,6 +123,9 @@ type Server struct {
 func New(config Config) *Server {
 	if config.Logger == nil {
 		config.Logger = hclog.NewNullLogger()
+	}
+	if config.Host == "" {
+		config.Host, _ = os.Hostname() // without one it is like others that have none
 	}
 	s := &Server{
 		config: config, log: config.Logger, policy: config.Policy, ports: supervise.NewPorts(),

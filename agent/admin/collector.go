@@ -7,6 +7,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane"
 	"github.com/ancora-fleet/ancora/dataplane/meter"
+	"github.com/ancora-fleet/ancora/dataplane/recycle"
 )
 
 // collector makes metrics of the counters when they are asked for.
@@ -14,7 +15,7 @@ type collector struct {
 	counts func() []dataplane.SiteCounts
 
 	requests, durations, inFlight, aborted, received, sent, dropped *prometheus.Desc // of a site
-	queue, rejected, connects, starts                               *prometheus.Desc // of an application
+	queue, rejected, connects, starts, recycles                     *prometheus.Desc // of an application
 	build                                                           prometheus.Metric
 }
 
@@ -36,6 +37,7 @@ func newCollector(counts func() []dataplane.SiteCounts, version string) *collect
 		rejected:  desc("rejected_total", "Requests that reached no instance, by reason.", "site", "application", "reason"),
 		connects:  desc("upstream_connects_total", "Connections to instances that were opened.", "site", "application"),
 		starts:    desc("instance_starts_total", "Instances that were started, by reason.", "site", "application", "reason"),
+		recycles:  desc("recycles_total", "Instances that were replaced, or for idle stopped, by the application's rules.", "site", "application", "reason"),
 		build:     prometheus.MustNewConstMetric(build, prometheus.GaugeValue, 1, version, runtime.Version()),
 	}
 }
@@ -43,7 +45,7 @@ func newCollector(counts func() []dataplane.SiteCounts, version string) *collect
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.requests, c.durations, c.inFlight, c.aborted, c.received, c.sent, c.dropped, c.queue, c.rejected, c.connects, c.starts, c.build.Desc(),
+		c.requests, c.durations, c.inFlight, c.aborted, c.received, c.sent, c.dropped, c.queue, c.rejected, c.connects, c.starts, c.recycles, c.build.Desc(),
 	} {
 		to <- d
 	}
@@ -89,6 +91,9 @@ func (c *collector) application(to chan<- prometheus.Metric, site string, a *dat
 	to <- counter(c.connects, a.Connects, site, a.Application)
 	for _, why := range meter.Reasons() {
 		to <- counter(c.starts, a.Starts[why], site, a.Application, why.String())
+	}
+	for _, why := range recycle.Reasons() {
+		to <- counter(c.recycles, a.Recycles[why], site, a.Application, string(why))
 	}
 }
 

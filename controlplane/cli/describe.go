@@ -128,6 +128,13 @@ func (p *program) describeInstance(i *typesv1.InstanceStatus) {
 		text += ", " + firstLine(i.GetMessage())
 	}
 	p.say("%s", text)
+	if r := i.GetLastRecycle(); r != nil {
+		what := "recycled"
+		if r.GetReason() == "idle" {
+			what = "stopped"
+		}
+		p.say("    %s %s, %s: %s", what, ago(r.GetTime().AsTime()), r.GetReason(), firstLine(r.GetMessage()))
+	}
 	if e := i.GetLastExit(); e != nil {
 		p.say("    run %d ended by %s", e.GetRun(), exitText(e))
 		for _, line := range e.GetLastOutput() {

@@ -17,6 +17,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/process"
+	"github.com/ancora-fleet/ancora/dataplane/recycle"
 	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
 	"github.com/ancora-fleet/ancora/dataplane/turnstile"
@@ -32,6 +33,8 @@ type Spec struct {
 	Drain time.Duration
 	// Pinned says that changes of web.config do not concern what runs (CFG-3).
 	Pinned bool
+	// Recycle says when instances are replaced, or stopped for want of requests.
+	Recycle recycle.Rules
 	// Alone says that no two instances may run at once: what is replaced ends first.
 	Alone bool
 	// RequestTimeout is inactivity (FWD-30); 0 is none.
@@ -86,6 +89,7 @@ type App struct {
 	turnstile  *turnstile.Turnstile
 	noInstance atomic.Uint64 // requests refused since no instance came up
 	changed    func()
+	ruled      chan struct{} // gets a value when its rules may be others
 
 	mu      sync.Mutex
 	spec    *Spec
@@ -113,7 +117,7 @@ func New(site, path, root string, log hclog.Logger, changed func()) *App {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	a := &App{site: site, path: path, log: log.With("site", site, "application", path), turnstile: turnstile.New(turnstile.Limits{}), pages: newErrorPages(root), changed: changed}
+	a := &App{site: site, path: path, log: log.With("site", site, "application", path), turnstile: turnstile.New(turnstile.Limits{}), pages: newErrorPages(root), changed: changed, ruled: make(chan struct{}, 1)}
 	state := offline.New(site, root, func() {
 		if a.offline != nil {
 			a.turn()
@@ -124,8 +128,13 @@ func New(site, path, root string, log hclog.Logger, changed func()) *App {
 	return a
 }
 
-// Run watches for app_offline.htm and the ends of notices until ctx ends.
-func (a *App) Run(ctx context.Context) { a.offline.Run(ctx) }
+// Run watches for app_offline.htm and the ends of notices, and replaces and stops instances by the rules, until ctx ends.
+func (a *App) Run(ctx context.Context) {
+	var parts sync.WaitGroup
+	parts.Go(func() { a.offline.Run(ctx) })
+	parts.Go(func() { a.tend(ctx) })
+	parts.Wait()
+}
 
 // Serve answers one request by what stands here now. A door that was retired meanwhile sends it to the next one.
 func (a *App) Serve(r *forward.Request, w forward.ResponseWriter) {
@@ -212,7 +221,7 @@ func (a *App) Recycle() {
 func (a *App) replace(spec *Spec) {
 	a.cancelSwap()
 	starting, ready := a.pool.Running()
-	if spec.Alone && (starting || ready || a.successor.pending()) {
+	if spec.Alone && (starting || ready || a.pool.Ending() || a.successor.pending()) {
 		a.succeed(spec)
 		return
 	}
@@ -352,6 +361,10 @@ func (a *App) setDoor(d forward.Door) {
 		a.turnstile.Open()
 	}
 	a.door.Store(&door{d})
+	select {
+	case a.ruled <- struct{}{}:
+	default:
+	}
 	if !runs {
 		a.turnstile.Close()
 	}
@@ -391,6 +404,6 @@ func (a *App) retire(p *supervise.Pool, drain time.Duration) {
 
 func (a *App) poolConfig(spec *Spec) supervise.Config {
 	c := spec.Pool
-	c.Changed, c.Place = a.changed, a.turnstile
+	c.Changed, c.Place, c.Alone = a.changed, a.turnstile, spec.Alone
 	return c
 }

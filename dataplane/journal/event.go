@@ -33,7 +33,18 @@ const (
 const (
 	EventCertificatesRead = 2001 // files of certificates have changed, what they hold now is in force
 	EventCertificatesKept = 2002 // they cannot be read as they are now, what they held stays in force
+	EventWarmedUp         = 2010 // asked for what is to be ready before visitors come
+	EventRecycleFailed    = 2011 // what was to replace an instance does not start, the old one goes on
 	EventFilesChanged     = 2020 // died since a file of its folder was written to that it had in use
+)
+
+// Ids that the service of IIS for its processes has (event provider WAS): what its rules do to an instance.
+const (
+	EventRecycleAge      = 5074
+	EventRecycleRequests = 5075
+	EventRecycleSchedule = 5076
+	EventRecycleMemory   = 5117
+	EventIdle            = 5186 // stopped for want of requests
 )
 
 const (

@@ -65,6 +65,8 @@ type Plan struct {
 	Least, Cookie bool
 	// InProcess asks for the rules of the in-process model; Patient lets an instance live on that is late.
 	InProcess, Patient bool
+	// Warmup is what a new instance is asked for before it gets requests.
+	Warmup []Warmup
 	// Dir is the working directory.
 	Dir string
 	// Stack is the limit of the stacks in bytes; 0 is the host's.
@@ -155,6 +157,7 @@ func (p *Plan) settings(in Input) error {
 	p.rules(a, c)
 	p.Concurrency, p.Queue = count(limits.Concurrency, a.Concurrency), count(limits.Queue, a.Queue)
 	p.Protocol = a.Protocol
+	p.warmup(a, c)
 	p.Unix = a.Socket == site.SocketUnix
 	p.QueueTimeout = first(limits.QueueTimeout, a.QueueTimeout)
 	if p.Profile == "" {
@@ -256,7 +259,7 @@ func withSocket(s, socket string) string {
 func (p *Plan) Fingerprint() string {
 	return digest(slices.Concat(p.Command(0, "", ""), []string{"\x00env"}, p.Environ(0, "", p.Token), []string{
 		"\x00limits", p.Startup.String(), p.Shutdown.String(), p.root, string(p.Profile), strconv.Itoa(int(p.Port)), strconv.FormatBool(p.Unix), string(p.Protocol),
-	}, p.logPrint(), p.inProcess(), p.several(), p.shadowPrint()))
+	}, p.logPrint(), p.inProcess(), p.several(), p.shadowPrint(), p.warm()))
 }
 
 func first(limit site.Limit, values ...*time.Duration) time.Duration {

@@ -1,6 +1,11 @@
 package meter
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/ancora-fleet/ancora/dataplane/recycle"
+)
 
 // Reason is why an instance was started.
 type Reason uint8
@@ -43,6 +48,9 @@ func (r Reason) String() string {
 type Application struct {
 	connects atomic.Uint64
 	starts   [reasonCount]atomic.Uint64
+
+	mu       sync.Mutex
+	recycles map[recycle.Reason]uint64
 }
 
 // Connected counts a new connection to an instance.
@@ -64,3 +72,23 @@ func (a *Application) Connects() uint64 { return a.connects.Load() }
 
 // Starts is how many instances were started for a reason.
 func (a *Application) Starts(why Reason) uint64 { return a.starts[why].Load() }
+
+// Recycled counts an instance that the application's rules replace or stop.
+func (a *Application) Recycled(why recycle.Reason) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.recycles == nil {
+		a.recycles = map[recycle.Reason]uint64{}
+	}
+	a.recycles[why]++
+}
+
+// Recycles is how many instances were replaced or stopped for a reason.
+func (a *Application) Recycles(why recycle.Reason) uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.recycles[why]
+}

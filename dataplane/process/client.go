@@ -21,6 +21,8 @@ var ErrKeeperGone = errors.New("process: the keeper is gone")
 
 // Client speaks with the keeper. Its methods may be called from any goroutine once Run is running.
 type Client struct {
+	census census
+
 	conn      *protocol.Conn
 	keeper    int // pid
 	version   int // of what the keeper speaks

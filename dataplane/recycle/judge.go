@@ -1,6 +1,7 @@
 package recycle
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -31,11 +32,12 @@ type record struct {
 	grown int
 }
 
-// Next says what is to be done now: at most one thing, since one instance after another is replaced. Samples are all instances
-// that are ready; it is called every few seconds.
+// Next says what is to be done now: at most one thing, since one instance after another is replaced, the oldest first: a slot whose
+// instances are due soon again does not keep the others from their turn. Samples are all instances that are ready; it is called
+// every few seconds.
 func (j *Judge) Next(r Rules, now time.Time, samples []Sample) (Verdict, bool) {
 	samples = slices.Clone(samples)
-	slices.SortFunc(samples, func(a, b Sample) int { return int(a.Slot) - int(b.Slot) })
+	slices.SortFunc(samples, func(a, b Sample) int { return cmp.Or(a.Ready.Compare(b.Ready), cmp.Compare(a.Slot, b.Slot)) })
 	for _, s := range samples {
 		j.look(s, now)
 	}
@@ -44,7 +46,7 @@ func (j *Judge) Next(r Rules, now time.Time, samples []Sample) (Verdict, bool) {
 			if f.reason != Idle && now.Before(j.until) || f.reason == Memory && j.spared(s, now) {
 				continue
 			}
-			return Verdict{s.Slot, s.Run, f.reason, f.text}, true
+			return Verdict{s.Slot, s.Run, s.Requests, f.reason, f.text}, true
 		}
 	}
 	return Verdict{}, false

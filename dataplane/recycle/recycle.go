@@ -82,9 +82,10 @@ type Sample struct {
 
 // Verdict is what is to be done with an instance.
 type Verdict struct {
-	Slot   uint32
-	Run    uint64
-	Reason Reason
+	Slot     uint32
+	Run      uint64
+	Requests uint64 // that the instance had been given
+	Reason   Reason
 	// Text says it with numbers.
 	Text string
 }

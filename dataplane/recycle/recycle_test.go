@@ -114,7 +114,24 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// One instance after another, the lowest slot first, whatever order they come in.
+// One that is due again at once does not come before another that waits.
+func TestTheOldestFirst(t *testing.T) {
+	var j Judge
+	now := at(t, time.UTC, "2026-03-01 12:00:00")
+	samples := []Sample{{Slot: 1, Run: 1, Ready: now, Requests: 9}, {Slot: 2, Run: 2, Ready: now, Requests: 9}, {Slot: 3, Run: 3, Ready: now.Add(-time.Second), Requests: 9}}
+	var order []uint32
+	for range 6 {
+		v, _ := j.Next(Rules{Requests: 5}, now, samples)
+		order = append(order, v.Slot)
+		now = now.Add(time.Second)
+		samples[v.Slot-1].Run, samples[v.Slot-1].Ready = v.Run+10, now
+	}
+	if !slices.Equal(order, []uint32{3, 1, 2, 3, 1, 2}) {
+		t.Errorf("slots %v", order)
+	}
+}
+
+// One instance after another, whatever order they come in.
 func TestOneAfterAnother(t *testing.T) {
 	var j Judge
 	now := at(t, time.UTC, "2026-03-01 12:00:00")

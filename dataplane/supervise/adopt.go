@@ -35,7 +35,9 @@ func (p *Pool) Adopt(running *process.Process) bool {
 		defer close(i.over)
 		defer i.finish()
 		// It may have become ready while no worker ran; if not, it has the whole limit again.
-		i.live(p.machine(), process.Exit{})
+		m := p.machine()
+		m.Warm = m.Warm && !n.Ready
+		i.live(m, process.Exit{})
 	}()
 	return true
 }

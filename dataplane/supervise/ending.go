@@ -165,6 +165,9 @@ func (i *instance) startFailure(m machine, exit process.Exit, elsewhere string) 
 	} else {
 		f.Exit = &exit
 		f.Message = fmt.Sprintf("ended with %v before it listened on %v", exit, i.at)
+		if m.Warmed {
+			f.Message = fmt.Sprintf("ended with %v while it was warmed up", exit)
+		}
 	}
 	if !c.InProcess {
 		i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: f.Message, Exit: exit.String()})
@@ -177,14 +180,15 @@ func (i *instance) startFailure(m machine, exit process.Exit, elsewhere string) 
 // (HPH-2); waiting requests wait on.
 func (i *instance) again() {
 	next := i.pool.newInstance(i.slot)
-	next.second, next.attempts = true, i.attempts+1
+	next.second, next.attempts, next.drain = true, i.attempts+1, i.drain
 	i.pool.mu.Lock()
 	if i.pool.closed {
 		i.pool.mu.Unlock()
 		i.pool.ended(i, nil, ErrStopping, false)
 		return
 	}
-	i.slot.begin(next)
+	i.retry = next
+	i.slot.retried(i, next)
 	why := meter.Port
 	if i.pool.config.Retries > 0 {
 		why = meter.Failure

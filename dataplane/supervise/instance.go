@@ -41,8 +41,13 @@ type instance struct {
 	// second says that this is not the first attempt; attempts counts those before it.
 	second   bool
 	attempts int
-	process  *process.Process
-	started  time.Time
+	// retry is the attempt that follows on this one.
+	retry *instance
+	// after ends before it may start; nil: nothing does. drain is for what it replaces.
+	after   <-chan struct{}
+	drain   time.Duration
+	process *process.Process
+	started time.Time
 	// listens is since when it has been ready, as far as that is known: of one that an earlier worker saw ready, since then.
 	listens time.Time
 	// copy is what it runs from; its Path is empty where that is the folder itself. starting ends when it is not wanted any more.
@@ -64,6 +69,7 @@ type instance struct {
 	// stopping changes under the pool's lock, before inFlight is looked at.
 	stopping atomic.Bool
 	inFlight atomic.Int64
+	requests atomic.Uint64 // that it was given
 
 	// Guarded by the pool's lock.
 	ready    bool
@@ -113,6 +119,10 @@ func (i *instance) send(e event) {
 func (i *instance) launch() {
 	defer close(i.over)
 	defer i.finish()
+	if !i.turn() {
+		i.pool.ended(i, nil, ErrStopping, false)
+		return
+	}
 	if err := i.start(); err != nil {
 		i.letCopyGo()
 		if errors.Is(err, ErrStopping) {
@@ -127,13 +137,15 @@ func (i *instance) launch() {
 		i.pool.ended(i, nil, failure, true)
 		return
 	}
-	i.live(i.pool.machine(), process.Exit{})
+	m := i.pool.machine()
+	i.guarded(func() { m.Patient = m.Patient && i.slot.next != i }) // nobody waits for one that is to replace another
+	i.live(m, process.Exit{})
 }
 
 // machine gives the beginning of an instance's life.
 func (p *Pool) machine() machine {
 	m := start(time.Now(), p.config.Startup, p.config.Shutdown, p.config.Paired)
-	m.Patient = p.config.Patient
+	m.Patient, m.Warm = p.config.Patient, len(p.config.Warmup.Requests) > 0
 	return m
 }
 
@@ -241,8 +253,11 @@ func (i *instance) live(m machine, exit process.Exit) {
 				i.end(m, exit)
 				return
 			}
-			if e == announce {
+			if e == announce || e == warm {
 				listener = i.listenerOf()
+			}
+			if e == warm {
+				go i.warmUp(m.Deadline)
 			}
 			i.perform(e)
 		}
@@ -259,7 +274,7 @@ func (i *instance) live(m machine, exit process.Exit) {
 			effects = nil
 			if m.State == Starting {
 				m, effects = i.look(m)
-			} else if m.State == Ready && listener != 0 && gone(listener) {
+			} else if (m.State == Ready || m.State == Warming) && listener != 0 && gone(listener) {
 				m, effects = step(m, event{kind: listenerEnd}, now)
 			}
 			if len(effects) == 0 {

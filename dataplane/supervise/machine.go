@@ -13,6 +13,8 @@ type State int
 const (
 	Starting State = iota + 1
 	Ready
+	// Warming listens and is asked for what is to be ready before visitors come.
+	Warming
 	// Draining takes no new requests and lets those in flight finish.
 	Draining
 	// Stopping has been asked to end.
@@ -26,6 +28,8 @@ func (s State) String() string {
 		return "starting"
 	case Ready:
 		return "ready"
+	case Warming:
+		return "warming"
 	case Draining:
 		return "draining"
 	case Stopping:
@@ -49,6 +53,8 @@ type machine struct {
 	Busy bool
 	// Proven says that the instance has been ready.
 	Proven bool
+	// Warm says that it is to be warmed up before it is ready; Warmed that this has begun.
+	Warm, Warmed bool
 	// Late says that the start-up limit ended it.
 	Late bool
 	// Patient lets it live on behind the start-up limit.
@@ -67,6 +73,7 @@ const (
 	idle                             // the last request in flight has ended
 	busy                             // a request is in flight
 	unanswered                       // the shutdown request was not taken
+	warmed                           // it has been asked for all
 	listenerEnd                      // nothing of the tree listens any more, although the main process lives
 )
 
@@ -84,11 +91,12 @@ const (
 	term                       // SIGTERM to the main process
 	kill                       // SIGKILL to the whole tree
 	settle                     // the end: collect, count, forget
+	warm                       // ask it for what is to be ready
 	tell                       // it is late and goes on: answer those who wait
 )
 
 func (e effect) String() string {
-	return [...]string{"", "announce", "ask", "term", "kill", "settle", "tell"}[e]
+	return [...]string{"", "announce", "ask", "term", "kill", "settle", "warm", "tell"}[e]
 }
 
 // start gives a machine that has until limit to listen.
@@ -112,6 +120,8 @@ func step(m machine, e event, now time.Time) (machine, []effect) {
 	switch m.State {
 	case Starting:
 		return stepStarting(m, e, now)
+	case Warming:
+		return stepWarming(m, e, now)
 	case Ready:
 		return stepReady(m, e, now)
 	case Draining:
@@ -124,9 +134,11 @@ func step(m machine, e event, now time.Time) (machine, []effect) {
 
 func stepStarting(m machine, e event, now time.Time) (machine, []effect) {
 	switch {
+	case e.kind == listening && m.Warm && !m.Deadline.IsZero(): // what is late already is waited for
+		m.State, m.Warmed = Warming, true
+		return m, []effect{warm}
 	case e.kind == listening:
-		m.State, m.Proven, m.Deadline = Ready, true, time.Time{}
-		return m, []effect{announce}
+		return toReady(m)
 	case e.kind == stop:
 		return toStopping(m, now)
 	case e.kind == tick && m.Deadline.IsZero(): // late already
@@ -136,6 +148,25 @@ func stepStarting(m machine, e event, now time.Time) (machine, []effect) {
 	case e.kind == tick && !now.Before(m.Deadline):
 		m.State, m.Late, m.Deadline = Stopping, true, time.Time{}
 		return m, []effect{kill}
+	}
+	return m, nil
+}
+
+func toReady(m machine) (machine, []effect) {
+	m.State, m.Proven, m.Deadline = Ready, true, time.Time{}
+	return m, []effect{announce}
+}
+
+// stepWarming ends with what it was asked for, or with the start-up limit: what it has answered until then is all the same.
+func stepWarming(m machine, e event, now time.Time) (machine, []effect) {
+	switch {
+	case e.kind == warmed, e.kind == tick && !now.Before(m.Deadline):
+		return toReady(m)
+	case e.kind == listenerEnd:
+		m.State, m.Deadline = Stopping, time.Time{}
+		return m, []effect{kill}
+	case e.kind == stop:
+		return toStopping(m, now)
 	}
 	return m, nil
 }

@@ -33,6 +33,7 @@ func TestMachineTraces(t *testing.T) {
 		case "start":
 			now = time.Unix(0, 0)
 			m = start(now, duration(t, words[1]), duration(t, words[2]), slices.Contains(words, "asks"))
+			m.Warm = slices.Contains(words, "warm")
 			m.Patient = slices.Contains(words, "patient")
 		case "after":
 			now = now.Add(duration(t, words[1]))
@@ -40,7 +41,7 @@ func TestMachineTraces(t *testing.T) {
 		case "stop":
 			m, effects = step(m, event{kind: stop, drain: duration(t, words[1])}, now)
 		default:
-			kind, known := map[string]eventKind{"listening": listening, "exited": exited, "idle": idle, "busy": busy, "unanswered": unanswered, "listener-end": listenerEnd}[words[0]]
+			kind, known := map[string]eventKind{"listening": listening, "exited": exited, "idle": idle, "busy": busy, "unanswered": unanswered, "listener-end": listenerEnd, "warmed": warmed}[words[0]]
 			if !known {
 				t.Fatalf("command %q", words[0])
 			}

@@ -56,6 +56,10 @@ type Config struct {
 	Retries int
 	// Always keeps all of them running without requests.
 	Always bool
+	// Alone says that what is replaced, or was stopped, ends before another starts in its place.
+	Alone bool
+	// Warmup is what a new instance is asked for before it gets requests.
+	Warmup Warmup
 	// Protocol is what instances speak; empty: the first answer tells.
 	Protocol site.Protocol
 	// SocketDir is where instances have their unix sockets; empty: they listen on ports.
@@ -98,53 +102,6 @@ type Witness interface {
 	// Ended tells that nothing of the run is left.
 	Ended(run uint64)
 }
-
-// ErrStopping says that the pool takes no requests any more; another may stand in its place already.
-var ErrStopping = errors.New("supervise: the application is being stopped")
-
-// RefusedError says that starts are refused because of rapid fails (1003).
-type RefusedError struct {
-	Failures, Limit int
-	RetryAfter      time.Duration
-}
-
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%d failures within a minute, %d are allowed: starts are refused for %v", e.Failures, e.Limit, e.RetryAfter.Round(time.Second))
-}
-
-// StuckError says that a failed start in-process stands: nothing is started until its time is over. It wraps what the start
-// failed by.
-type StuckError struct {
-	Failure error
-	// RetryAfter is how long that still is; Pause is how long it was at first, until Until.
-	RetryAfter, Pause time.Duration
-	Until             time.Time
-}
-
-func (e *StuckError) Error() string {
-	return fmt.Sprintf("%v; retries in %v, at %s UTC", e.Failure, e.Pause, e.Until.UTC().Format(time.TimeOnly))
-}
-
-// Unwrap gives why the start failed.
-func (e *StuckError) Unwrap() error { return e.Failure }
-
-// StartError says why an instance did not come up.
-type StartError struct {
-	Message string
-	// Exit is set when the process ended before it listened.
-	Exit *process.Exit
-	// Served says that it had listened, and ended so soon after that it counts as not started.
-	Served bool
-	// Err is set when it could not be started at all; errno is kept.
-	Err error
-	// Late says that startupTimeLimit was over.
-	Late bool
-	// Output is what it had said, at most 30,000 characters.
-	Output []string
-}
-
-func (e *StartError) Error() string { return e.Message }
-func (e *StartError) Unwrap() error { return e.Err }
 
 // Claim is an instance taken for one request.
 type Claim struct {
@@ -206,6 +163,9 @@ func (p *Pool) acquire(ctx context.Context, s *slot, why meter.Reason) (Claim, e
 		i, err := p.take(s, why)
 		if err == nil && i.ready {
 			i.inFlight.Add(1)
+			if why == meter.Request {
+				i.requests.Add(1)
+			}
 			p.mu.Unlock()
 			return Claim{i.upstream, i.token, i.ending, p, i}, nil
 		}
@@ -249,10 +209,14 @@ func (p *Pool) take(s *slot, why meter.Reason) (*instance, error) {
 		why = meter.Failure
 	}
 	p.config.Meter.Started(why)
-	s.begin(p.newInstance(s))
+	i := p.newInstance(s)
+	if p.config.Alone && s.leaving != nil {
+		i.after = s.leaving.over
+	}
+	s.begin(i)
 	p.retired.Add(1)
-	go s.current.launch()
-	return s.current, nil
+	go i.launch()
+	return i, nil
 }
 
 // refused says why nothing may be started in a slot now; the lock is held.
@@ -279,6 +243,7 @@ func (c Claim) Release() {
 func (i *instance) enter() bool {
 	i.inFlight.Add(1)
 	if i.slot.open.Load() == i {
+		i.requests.Add(1)
 		return true
 	}
 	i.leave()
@@ -337,9 +302,11 @@ func (p *Pool) Close(drain time.Duration) {
 	for n := range p.slots {
 		s := &p.slots[n]
 		s.open.Store(nil)
-		if s.current != nil {
-			s.current.stopping.Store(true)
-			running = append(running, s.current)
+		for _, i := range []*instance{s.current, s.next} {
+			if i != nil {
+				i.stopping.Store(true)
+				running = append(running, i)
+			}
 		}
 	}
 	p.mu.Unlock()
@@ -388,13 +355,19 @@ func (p *Pool) becameReady(i *instance) {
 	if p.config.Protocol == site.ProtocolHTTP1 {
 		i.upstream.SpeaksH1()
 	}
-	if !p.closed && i.slot.current == i {
-		i.slot.opened(i)
+	var old *instance
+	if !p.closed {
+		if old = i.slot.takesOver(i); i.slot.current == i {
+			i.slot.opened(i)
+		}
 	}
 	i.settle(nil)
 	i.slot.restarts = 0
 	i.slot.failure = nil
 	p.mu.Unlock()
+	if old != nil {
+		go old.stop(i.drain)
+	}
 	p.config.Changed()
 }
 
@@ -402,23 +375,24 @@ func (p *Pool) becameReady(i *instance) {
 func (p *Pool) ended(i *instance, record *ExitRecord, failure error, counts bool) {
 	s := i.slot
 	p.mu.Lock()
-	if s.current == i {
-		s.begin(nil)
-	}
+	own := s.left(i)
 	s.open.CompareAndSwap(i, nil)
 	if record != nil {
 		s.last = record
 	}
-	pause := s.nextPause()
+	var pause time.Duration
+	if own {
+		pause = s.nextPause()
+	}
 	var refusal *RefusedError
-	if counts {
+	if counts && own { // one that was to replace another is no reason to refuse what that one serves
 		var wait time.Duration
 		wait, refusal = p.count(s, failure)
 		pause = max(pause, wait)
 	}
 	i.ready = false
 	i.settle(failure)
-	again := p.config.Always && !p.closed
+	again := own && p.config.Always && !p.closed
 	p.mu.Unlock()
 	if refusal != nil {
 		p.record(i.run, journal.Event{ID: journal.EventRapidFails, Message: "starts are refused after rapid fails",

@@ -14,7 +14,10 @@ type slot struct {
 	barred   atomic.Int64             // until when nothing may be started, in nanoseconds of Unix time
 
 	current  *instance // starting or ready
-	failure  error     // of the newest start
+	next     *instance // comes up to replace current, which goes on until then
+	leaving  *instance // the newest that was current and is ending
+	recycled *Recycled
+	failure  error // of the newest start
 	sticky   sticky
 	last     *ExitRecord
 	restarts time.Duration

@@ -19,6 +19,8 @@ type Status struct {
 	LastExit  *ExitRecord
 	Message   string
 	StartTime time.Time
+	// Recycled is what was last done to the instance of this slot by the application's rules; nil: nothing.
+	Recycled *Recycled
 }
 
 // Status tells of every slot that has, or had, an instance.
@@ -37,7 +39,7 @@ func (p *Pool) Status() []Status {
 // statusOf is of one slot; ok is false when there never was an instance. The lock is held.
 func (p *Pool) statusOf(slot *slot) (s Status, ok bool) {
 	now := time.Now()
-	s = Status{Instance: slot.number, State: Exited, Revision: p.config.Revision, RecentFailures: p.window.count(now), LastExit: slot.last}
+	s = Status{Instance: slot.number, State: Exited, Revision: p.config.Revision, RecentFailures: p.window.count(now), LastExit: slot.last, Recycled: slot.recycled}
 	refused := p.refused(slot, now)
 	s.Refused = refused != nil
 	if slot.failure != nil {
@@ -47,6 +49,9 @@ func (p *Pool) statusOf(slot *slot) (s Status, ok bool) {
 		s.Message = stuck.Error()
 	}
 	i := slot.current
+	if i == nil {
+		i = slot.leaving
+	}
 	if i == nil {
 		if slot.last != nil {
 			s.Run = slot.last.Run

@@ -7,12 +7,11 @@ import (
 	"strings"
 
 	"github.com/ancora-fleet/ancora/dataplane/filter"
+	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
 // Initialization is applicationInitialization.
 type Initialization struct {
-	// AfterRestart is doAppInitAfterRestart.
-	AfterRestart bool
 	// Pages are asked for before visitors come, in their order.
 	Pages []InitializationPage
 }
@@ -194,25 +193,35 @@ func (r *reader) webSocket(at spot, e *element, path string) {
 	})
 }
 
+// mostPages is how many pages are asked for before visitors come, as many as a site file may name.
+const mostPages = 64
+
 // initialization reads what is to be asked for before visitors come. That holds for the application, not for a place in it.
 func (r *reader) initialization(at spot, e *element, path string) {
 	i := &Initialization{}
-	r.ignored(e, path)
+	if at.path == "" {
+		r.honoured(at, e, path)
+		r.config.Initialization = i
+	} else {
+		r.note(e.at, "%s of location path=\"%s\" has no effect: it is about the whole application", path, at.path)
+	}
 	r.take(e, map[string]read{
-		"doAppInitAfterRestart": r.flag(&i.AfterRestart), "skipManagedModules": r.ignore(path), "remapManagedRequestsTo": r.ignore(path),
+		"doAppInitAfterRestart": r.boolean(func(a attribute, on bool) {
+			if !on {
+				r.note(a.at, "%s: doAppInitAfterRestart=\"%s\" has no effect: every new instance is asked before visitors come to it", path, a.value)
+			}
+		}),
+		"skipManagedModules": r.ignore(path), "remapManagedRequestsTo": r.ignore(path),
 	})
 	r.holds(e, map[string]func(*element){
 		"add": func(e *element) {
-			var p InitializationPage
-			r.leaf(e)
-			r.take(e, map[string]read{"initializationPage": r.word(&p.Target), "hostName": r.loose(&p.Host)})
-			if !r.required(e, "initializationPage") {
-				return
+			if p, ok := r.page(e, path); ok {
+				i.Pages = append(i.Pages, p)
 			}
-			if !strings.HasPrefix(p.Target, "/") {
-				p.Target = "/" + p.Target
+			if n := len(i.Pages); n > mostPages {
+				i.Pages = i.Pages[:mostPages]
+				r.say(Warning, e.at, "%s: there are more than %d pages: this one is not asked for", path, mostPages)
 			}
-			i.Pages = append(i.Pages, p)
 		},
 		"remove": func(e *element) {
 			r.leaf(e)
@@ -224,7 +233,25 @@ func (r *reader) initialization(at spot, e *element, path string) {
 			i.Pages = nil
 		},
 	})
-	if at.path == "" {
-		r.config.Initialization = i
+}
+
+// page reads one of them; false: it cannot be asked for.
+func (r *reader) page(e *element, path string) (p InitializationPage, ok bool) {
+	r.leaf(e)
+	r.take(e, map[string]read{"initializationPage": r.word(&p.Target), "hostName": r.loose(&p.Host)})
+	if !r.required(e, "initializationPage") {
+		return p, false
 	}
+	if !strings.HasPrefix(p.Target, "/") {
+		p.Target = "/" + p.Target
+	}
+	if err := site.ValidTarget(p.Target); err != nil {
+		r.say(Warning, e.at, "%s: a page is not asked for: %v", path, err)
+		return p, false
+	}
+	if strings.ContainsFunc(p.Host, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune("/?#@\\", c) }) {
+		r.say(Warning, e.at, "%s: hostName=%q is no name of a host: the site's own is used", path, p.Host)
+		p.Host = ""
+	}
+	return p, true
 }

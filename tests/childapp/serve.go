@@ -33,7 +33,7 @@ func serve(o options, stop <-chan os.Signal) error {
 	}
 	fmt.Printf("childapp listens on %v\n", listener.Addr())
 	asked := make(chan struct{})
-	server := &http.Server{Handler: guard(o, asked, routes(o))}
+	server := &http.Server{Handler: new(first).guarded(o, asked)}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	for {
@@ -83,7 +83,7 @@ func guard(o options, asked chan<- struct{}, next http.Handler) http.Handler {
 	})
 }
 
-func routes(o options) http.Handler {
+func routes(o options, asked *first) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
@@ -128,6 +128,9 @@ func routes(o options) http.Handler {
 		}
 	})
 	mux.HandleFunc("/crowd", crowd())
+	mux.HandleFunc("/work", work)
+	mux.HandleFunc("/grow", grow())
+	mux.HandleFunc("/first", asked.answer)
 	mux.HandleFunc("/stream", stream)
 	mux.HandleFunc("/log", logLines)
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })

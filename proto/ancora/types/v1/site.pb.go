@@ -1145,7 +1145,7 @@ func (x *WarmupSpec) GetRequests() []string {
 // RecycleSpec says when an instance is replaced by a new one, without a request being dropped. Unset, as 0, is never.
 type RecycleSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Bytes of private memory of all its processes, in RAM and swapped out, 0 to 16 TiB.
+	// Bytes of private memory of all its processes, in RAM and swapped out, 0 to 1,000,000,000,000.
 	Memory *int64 `protobuf:"varint,1,opt,name=memory,proto3,oneof" json:"memory,omitempty"`
 	// Requests it has been given, 0 to 4,294,967,295.
 	Requests *uint32 `protobuf:"varint,2,opt,name=requests,proto3,oneof" json:"requests,omitempty"`
