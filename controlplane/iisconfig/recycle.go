@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/xmltree"
 )
 
 // rapidFails takes the number only where both count over the same time.
@@ -29,14 +30,8 @@ func (p *pool) rapidFails(a *site.Application) {
 
 // times are those after which IIS ends a process that does nothing, or does not come or go in time.
 func (p *pool) times(a *site.Application) {
-	if d, at, set := p.span("processModel/idleTimeout", presetIdleTimeout); d == 0 {
-		p.tell(NotNeeded, at, "idleTimeout 0: an application without requests goes on running, as here")
-	} else {
-		p.tell(NoEquivalent, at, "idleTimeout %s%s: an application without requests goes on running here, until ancora offline or another revision of the site", minutes(d), whose(set))
-	}
-	if n, at, _ := p.number("processModel/maxProcesses", presetProcessCount); n != 1 {
-		p.tell(NoEquivalent, at, "maxProcesses %d: an application has one instance on a host: place the site on more hosts", n)
-	}
+	p.idle(a)
+	p.processes(a)
 	if d, at, set := p.span("processModel/startupTimeLimit", 0); set {
 		p.tell(NoEquivalent, at, "startupTimeLimit %s is the worker process's, not the application's: ready: {timeout: ...}, or startupTimeLimit in web.config", minutes(d))
 	}
@@ -52,30 +47,62 @@ func (p *pool) times(a *site.Application) {
 	}
 }
 
+// idle is when IIS ends a process that nobody asks for anything.
+func (p *pool) idle(a *site.Application) {
+	d, at, set := p.span("processModel/idleTimeout", presetIdleTimeout)
+	limit := site.TheLimits().Idle
+	switch {
+	case d == 0:
+		p.tell(NotNeeded, at, "idleTimeout 0: an application without requests goes on running, as here")
+	case a.Start == site.StartAlways:
+		p.say(NotNeeded, at, "application pool %s: application %s: idleTimeout %s%s: it is kept running by start: always", quote(p.name), a.Path, minutes(d), whose(set))
+	case !limit.Contains(int64(d / time.Second)):
+		p.bad(at, "idleTimeout %s is not in %d to %d seconds", minutes(d), limit.Min, limit.Max)
+	default:
+		a.Idle = &d
+		p.tell(Carried, at, "idleTimeout %s%s: idle: the next request starts it", minutes(d), whose(set))
+	}
+}
+
+// processes is how many IIS has of a pool; a pool here is as many as its applications.
+func (p *pool) processes(a *site.Application) {
+	n, at, _ := p.number("processModel/maxProcesses", presetProcessCount)
+	limit := site.TheLimits().ProcessesPerApplication
+	switch {
+	case n == 1:
+	case n == 0:
+		p.tell(NoEquivalent, at, "maxProcesses 0 is one for each NUMA node: an application has instances, %d unless set", limit.Default)
+	case !limit.Contains(int64(n)):
+		p.bad(at, "maxProcesses %d is not in 0 to %d", n, limit.Max)
+	default:
+		a.Instances = &n
+		p.tell(Carried, at, "maxProcesses %d: instances: for each of its applications; affinity: cookie brings a visitor back to the same one", n)
+	}
+}
+
 // restart is when IIS replaces processes.
 func (p *pool) restart(a *site.Application) {
-	const by = "replace the processes by a timer that calls ancora recycle SITE, which drops nothing"
 	const periodic = "recycling/periodicRestart/"
-	if d, at, set := p.span(periodic+"time", presetRestart); d == 0 {
+	limits := site.TheLimits()
+	switch d, at, set := p.span(periodic+"time", presetRestart); {
+	case d == 0:
 		p.tell(NotNeeded, at, "periodicRestart time 0: nothing is replaced for its age, as here")
-	} else {
-		p.tell(NoEquivalent, at, "periodicRestart time %s%s: nothing is replaced for its age here; an application that needs it: %s", minutes(d), whose(set), by)
+	case !limits.RecycleAge.Contains(int64(d / time.Second)):
+		p.bad(at, "periodicRestart time %s is not in %d to %d seconds", minutes(d), limits.RecycleAge.Min, limits.RecycleAge.Max)
+	default:
+		a.Recycle.Age = &d
+		p.tell(Carried, at, "periodicRestart time %s%s: recycle: {age: ...}, on each host up to a tenth later", minutes(d), whose(set))
 	}
 	if n, at, _ := p.number(periodic+"requests", 0); n > 0 {
-		p.tell(NoEquivalent, at, "periodicRestart requests %d: nothing is replaced for its requests here: %s", n, by)
+		a.Recycle.Requests = &n
+		p.tell(Carried, at, "periodicRestart requests %d: recycle: {requests: %d}", n, n)
 	}
-	for _, name := range []string{"memory", "privateMemory"} {
-		if n, at, _ := p.number(periodic+name, 0); n > 0 {
-			p.tell(NoEquivalent, at, "periodicRestart %s %d KB: nothing is replaced for its memory here: DOTNET_GCHeapHardLimit in env bounds the heap of .NET, MemoryMax= of the agent's unit all applications of a host", name, n)
-		}
+	if n, at, _ := p.number(periodic+"memory", 0); n > 0 {
+		p.tell(NoEquivalent, at, "periodicRestart memory %d KB is virtual memory, of which .NET takes hundreds of gigabytes on Linux and uses few: recycle: {memory: ...} counts private memory", n)
 	}
+	p.privateMemory(a)
 	for _, e := range p.scope.child("recycling").child("periodicRestart").child("schedule").collection() {
-		value, ok := e.Attribute("value")
-		if !ok {
-			p.bad(e.At, "<%s> in schedule: <add value=\"hh:mm:ss\"/> is meant", e.Name)
-			continue
-		}
-		p.tell(NoEquivalent, value.At, "periodicRestart schedule %s: nothing is replaced by a clock here: %s", value.Value, by)
+		p.schedule(a, e)
 	}
 	if v, ok := p.find("recycling/disallowOverlappingRotation"); ok && strings.EqualFold(v.Value, "true") {
 		a.Overlap = new(bool)
@@ -84,6 +111,39 @@ func (p *pool) restart(a *site.Application) {
 	if v, ok := p.find("recycling/disallowRotationOnConfigChange"); ok && strings.EqualFold(v.Value, "true") {
 		p.tell(NoEquivalent, v.At, "disallowRotationOnConfigChange=\"true\": handlerSettings of aspNetCore in web.config have one of this name: a pool has none here")
 	}
+}
+
+func (p *pool) privateMemory(a *site.Application) {
+	n, at, _ := p.number("recycling/periodicRestart/privateMemory", 0)
+	bytes := int64(n) << 10
+	switch limit := site.TheLimits().RecycleMemory; {
+	case n == 0:
+	case !limit.Contains(bytes):
+		p.bad(at, "periodicRestart privateMemory %d KB is more than %d bytes", n, limit.Max)
+	default:
+		a.Recycle.Memory = &bytes
+		p.tell(Carried, at, "periodicRestart privateMemory %d KB: recycle: {memory: ...}, for each of its applications", n)
+	}
+}
+
+// schedule is a time of day at which IIS replaces processes.
+func (p *pool) schedule(a *site.Application, e *xmltree.Element) {
+	value, ok := e.Attribute("value")
+	if !ok {
+		p.bad(e.At, "<%s> in schedule: <add value=\"hh:mm:ss\"/> is meant", e.Name)
+		return
+	}
+	d, err := parseSpan(value.Value)
+	if err != nil || d >= 24*time.Hour || d%time.Minute != 0 {
+		p.bad(value.At, "periodicRestart schedule \"%s\" is no time of day in whole minutes: hh:mm:ss as in 03:30:00", value.Value)
+		return
+	}
+	clock := site.Clock{Hour: int(d / time.Hour), Minute: int(d % time.Hour / time.Minute)}.String()
+	if slices.Contains(a.Recycle.Schedule, clock) {
+		return
+	}
+	a.Recycle.Schedule = append(a.Recycle.Schedule, clock)
+	p.tell(Carried, value.At, "periodicRestart schedule %s: recycle: {schedule: [\"%s\"]}, on each host up to 5 minutes later", value.Value, clock)
 }
 
 // identity is whom the processes run as; accounts of Windows are nobody here.
