@@ -16,6 +16,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane"
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/meter"
+	"github.com/ancora-fleet/ancora/dataplane/recycle"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,7 +32,7 @@ func counts() []dataplane.SiteCounts {
 	s.End(0, 404, time.Hour, 50, 200, false)
 	return []dataplane.SiteCounts{{Site: "blog", Counts: meter.NewSite().Counts()}, {
 		Site: "shop", Counts: s.Counts(), LogDropped: 8, Applications: []dataplane.ApplicationCounts{{
-			Application: "/api", Connects: 7, Starts: map[meter.Reason]uint64{meter.Failure: 2},
+			Application: "/api", Connects: 7, Starts: map[meter.Reason]uint64{meter.Failure: 2}, Recycles: map[recycle.Reason]uint64{recycle.Memory: 9},
 			Load: app.Load{Queued: 3, QueueFull: 4, QueueTimeout: 5, NoInstance: 6},
 		}},
 	}}
@@ -124,6 +125,8 @@ func TestMetrics(t *testing.T) {
 		`ancora_upstream_connects_total{application="/api",site="shop"} 7`,
 		`ancora_instance_starts_total{application="/api",reason="failure",site="shop"} 2`,
 		`ancora_instance_starts_total{application="/api",reason="request",site="shop"} 0`,
+		`ancora_recycles_total{application="/api",reason="memory",site="shop"} 9`,
+		`ancora_recycles_total{application="/api",reason="idle",site="shop"} 0`,
 		`version="v1"} 1`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,

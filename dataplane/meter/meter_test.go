@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ancora-fleet/ancora/dataplane/recycle"
 )
 
 func TestCounts(t *testing.T) {
@@ -82,12 +84,14 @@ func TestApplication(t *testing.T) {
 	a := s.Application("/api")
 	a.Started(Failure)
 	a.Connected()
-	if b := s.Application("/api"); b.Starts(Failure) != 1 || b.Starts(Request) != 0 || b.Connects() != 1 {
+	a.Recycled(recycle.Idle)
+	if b := s.Application("/api"); b.Starts(Failure) != 1 || b.Starts(Request) != 0 || b.Connects() != 1 || b.Recycles(recycle.Idle) != 1 || b.Recycles(recycle.Age) != 0 {
 		t.Error("another application for the same path")
 	}
 	var none *Application
 	none.Started(Port)
 	none.Connected()
+	none.Recycled(recycle.Age)
 }
 
 func BenchmarkRequest(b *testing.B) {

@@ -109,7 +109,7 @@ func (r *Rules) due(s Sample, now, quiet time.Time) (all []finding) {
 	met(r.Requests > 0 && s.Requests >= r.Requests, Requests, "it was given %d requests, recycle.requests is %d", s.Requests, r.Requests)
 	met(r.Age > 0 && age >= limit, Age, "it has been ready for %v, recycle.age is %v", age.Round(time.Second), r.Age)
 	met(last.at.After(s.Ready), Schedule, "recycle.schedule has %v, here %v later", last.clock, last.at.Sub(last.of).Round(time.Second))
-	met(r.Idle > 0 && s.InFlight == 0 && idle >= r.Idle, Idle, "it has had no request for %v, idle is %v", idle.Round(time.Second), r.Idle)
+	met(r.Idle > 0 && idle >= r.Idle, Idle, "it has had no request for %v, idle is %v", idle.Round(time.Second), r.Idle)
 	return all
 }
 

@@ -68,7 +68,6 @@ func TestNext(t *testing.T) {
 		"here now":            {Rules{Schedule: []site.Clock{{Hour: 15}}, Spread: 0.5}, 3*time.Hour + 150*time.Second, Sample{}, Schedule},
 		"of several times":    {Rules{Schedule: []site.Clock{{Hour: 4}, {Hour: 16, Minute: 30}, {Hour: 20}}}, 5 * time.Hour, Sample{}, Schedule},
 		"asleep at the time":  {Rules{Schedule: []site.Clock{{Hour: 15}}}, 4 * time.Hour, Sample{}, ""},
-		"a request in flight": {Rules{Idle: time.Minute}, time.Hour, Sample{InFlight: 1}, ""},
 		"memory before idle":  {Rules{Memory: 1, Idle: time.Minute}, time.Hour, Sample{Memory: 2}, Memory},
 	} {
 		t.Run(name, func(t *testing.T) {
