@@ -84,7 +84,7 @@ func levelOf(id int) debuglog.Level {
 	switch id {
 	case journal.EventRapidFails, journal.EventExited, journal.EventExitedByCode, journal.EventStartFailed, journal.EventFailedInProcess:
 		return debuglog.Error
-	case journal.EventStartAttemptFailed, journal.EventConfiguration, journal.EventShutdownFailed:
+	case journal.EventStartAttemptFailed, journal.EventConfiguration, journal.EventShutdownFailed, journal.EventRecycleFailed:
 		return debuglog.Warning
 	}
 	return debuglog.Info

@@ -366,7 +366,7 @@ func (p *Pool) becameReady(i *instance) {
 	i.slot.failure = nil
 	p.mu.Unlock()
 	if old != nil {
-		go old.stop(i.drain)
+		go old.dismiss(i.drain)
 	}
 	p.config.Changed()
 }

@@ -89,7 +89,7 @@ func (p *Pool) Renew(ctx context.Context, v recycle.Verdict, drain time.Duration
 	p.log.Info("instance recycled", "instance", v.Slot, "run", v.Run, "reason", v.Reason, "because", v.Text)
 	go next.launch()
 	if p.config.Alone {
-		old.stop(drain)
+		old.dismiss(drain)
 		p.noted(s, v)
 	}
 	for next != nil && err == nil {
@@ -102,6 +102,17 @@ func (p *Pool) Renew(ctx context.Context, v recycle.Verdict, drain time.Duration
 		p.noted(s, v)
 	}
 	return err
+}
+
+// dismiss stops an instance whose place another has, or will have: a worker that comes meanwhile must not take it for the one that
+// serves, and its end for a failure.
+func (i *instance) dismiss(drain time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	if err := i.process.SetNote(ctx, []byte("{}")); err != nil {
+		i.pool.log.Warn("note not kept", "run", i.run, "error", err)
+	}
+	i.stop(drain)
 }
 
 // noted keeps what was done to an instance, and counts it.
@@ -141,7 +152,7 @@ func (p *Pool) Rest(v recycle.Verdict) error {
 	p.mu.Unlock()
 	p.record(i.run, journal.Event{ID: recycleEvent(v.Reason), Message: "stopped: " + string(v.Reason), Reason: v.Text})
 	p.log.Info("instance stopped for want of requests", "instance", v.Slot, "run", v.Run, "because", v.Text)
-	i.stop(0)
+	i.dismiss(0)
 	p.noted(s, v)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -272,6 +273,56 @@ func TestIdleIsNotSilence(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where there must be one at a time, the request that comes while an idle one ends waits for that.
+func TestIdleWithoutOverlap(t *testing.T) {
+	s := serveSite(t, "idle: 1s\noverlap: false\nstop: {timeout: 20s}\n", "-also", free(t), "-stop-delay", "2s")
+	before := s.pid(t)
+	s.says(t, "instance stopped for want of requests")
+	took := lab.Within(func() {
+		if now := s.pid(t); now == before {
+			t.Errorf("process %d answers still", now)
+		}
+	})
+	if took < 500*time.Millisecond {
+		t.Errorf("answered after %v, before the old one had ended", took)
+	}
+	if running := instances(t, s.dir+"/data"); len(running) != 1 || strings.Contains(s.Log(), "does not start") {
+		t.Errorf("processes %v\n%s", running, s.Log())
+	}
+}
+
+// A worker that is lost while the old instance drains leaves the new one in its place.
+func TestRecycleAndLoss(t *testing.T) {
+	s := serveSite(t, "recycle: {requests: 10}\n")
+	before := s.pid(t)
+	first := busy(t, s.address) // holds the old one
+	defer first.Close()
+	pids(t, s.address, 10)
+	after := before
+	lab.Eventually(t, func() string {
+		if after = s.pid(t); after == before {
+			return "not recycled"
+		}
+		return ""
+	})
+	running := instances(t, s.dir+"/data")
+	for _, child := range lab.Children(s.Pid()) {
+		if !slices.Contains(running, child) {
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
+	}
+	s.says(t, "instance adopted")
+	if now := s.pid(t); now != after {
+		t.Errorf("process %d answers, want %d", now, after)
+	}
+	lab.Eventually(t, func() string {
+		if lab.Alive(before) {
+			return "the old one lives on"
+		}
+		return ""
+	})
 }
 
 // A replacement that does not start leaves the old instance, is told, does not count as a failure and is not tried at once again.
