@@ -162,7 +162,7 @@ func TestRecycleOneAfterAnother(t *testing.T) {
 
 // An application with something of which there is one is recycled without an overlap.
 func TestRecycleWithoutOverlap(t *testing.T) {
-	s := serveSite(t, "recycle: {requests: 10}\noverlap: false\n", "-also", free(t))
+	s := serveSite(t, "recycle: {requests: 10}\noverlap: false\nstop: {timeout: 20s}\n", "-also", free(t), "-stop-delay", "1s")
 	before := s.pid(t)
 	pids(t, s.address, 10)
 	lab.Eventually(t, func() string {
