@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -16,6 +17,8 @@ type finder struct {
 	path   string // PATH of the application
 	dotnet string // the dotnet program; empty: none
 	note   func(format string, args ...any)
+	// choose is told what is started, by what of the folder it was found, and why it was looked for there.
+	choose func(what, by, why string)
 }
 
 // find gives program and arguments: the site's command, else what web.config says, else what the folder holds.
@@ -97,10 +100,29 @@ func (f *finder) configured(processPath, arguments string) (string, []string, er
 		if strings.TrimSpace(arguments) == "" && err == nil {
 			err = errors.New("processPath is dotnet and arguments is empty: the application's .dll is missing")
 		}
-		return program, f.arguments(arguments), err
+		args := f.arguments(arguments)
+		if stem, ok := f.assemblyOf(args); ok && err == nil {
+			err = foreignRuntime(stem)
+		}
+		return program, args, err
 	}
 	program, args, err := f.program(processPath, wanted)
 	return program, append(args, f.arguments(arguments)...), err
+}
+
+// assemblyOf gives the path, without .dll, of the assembly that dotnet is to start.
+func (f *finder) assemblyOf(args []string) (stem string, ok bool) {
+	if len(args) > 1 && args[0] == "exec" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return "", false
+	}
+	file := args[0]
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(f.root, file)
+	}
+	return strings.CutSuffix(file, ".dll")
 }
 
 func (f *finder) needDotnet() (string, error) {
@@ -162,7 +184,7 @@ func (f *finder) runnable(file, processPath string) (string, []string, error) {
 				f.note("processPath=\"%s\" is not a program for Linux: %s is started by dotnet", processPath, filepath.Base(stem)+".dll")
 			}
 			program, err := f.needDotnet()
-			return program, []string{f.relative(stem + ".dll")}, err
+			return program, []string{f.relative(stem + ".dll")}, cmp.Or(foreignRuntime(stem), err)
 		}
 		if stem != file && kindOf(stem) == kindProgram {
 			f.note("processPath=\"%s\": %s is started", processPath, filepath.Base(stem))

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ func kindOf(file string) kind {
 	if err != nil || info.IsDir() {
 		return kindNone
 	}
-	switch head := firstBytes(file); {
+	switch head := firstBytes(file, 4); {
 	case strings.HasPrefix(head, "MZ"):
 		return kindWindows
 	case info.Mode()&0o111 != 0:
@@ -32,13 +33,13 @@ func kindOf(file string) kind {
 	return kindOther
 }
 
-func firstBytes(file string) string {
+func firstBytes(file string, most int) string {
 	f, err := os.Open(file)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	head := make([]byte, 4)
+	head := make([]byte, most)
 	n, _ := io.ReadFull(f, head)
 	return string(head[:n])
 }
@@ -57,47 +58,150 @@ func selfContained(runtimeconfig string) bool {
 	return json.Unmarshal(data, &config) == nil && len(config.RuntimeOptions.Included) > 0
 }
 
-// fromFolder starts what a folder holds when nothing says what (LCH-23a): the one assembly with a runtimeconfig.json, or
-// the one program.
-func (f *finder) fromFolder(why string) (string, []string, error) {
+// ownFile is where a folder may bring its site along, in which a command can stand.
+const ownFile = ".ancora/site.yaml"
+
+// contents is what of a folder could be started.
+type contents struct {
+	// assemblies have a runtimeconfig.json, programs are executable, windows are those of Windows.
+	assemblies, programs, windows []string
+	files                         map[string]bool
+}
+
+func (f *finder) contents() (*contents, error) {
 	entries, err := os.ReadDir(f.root)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	var assemblies, programs []string
+	c := &contents{files: map[string]bool{}}
 	for _, e := range entries {
 		name := e.Name()
 		file := filepath.Join(f.root, name)
+		c.files[name] = true
 		if stem, ok := strings.CutSuffix(name, ".runtimeconfig.json"); ok && exists(filepath.Join(f.root, stem+".dll")) {
-			assemblies = append(assemblies, stem)
+			c.assemblies = append(c.assemblies, stem)
 		}
-		if kindOf(file) == kindProgram && firstBytes(file) == "\x7fELF" && !strings.Contains(name, ".so") && name != "createdump" {
-			programs = append(programs, name)
+		switch kind := kindOf(file); {
+		case kind == kindProgram && firstBytes(file, 4) == "\x7fELF" && !strings.Contains(name, ".so") && name != "createdump":
+			c.programs = append(c.programs, name)
+		case kind == kindWindows && strings.HasSuffix(strings.ToLower(name), ".exe"):
+			c.windows = append(c.windows, name)
 		}
 	}
-	switch {
-	case len(assemblies) == 1:
-		return f.assembly(assemblies[0], why)
-	case len(assemblies) > 1:
-		return "", nil, fmt.Errorf("%s, and the folder holds more than one application: %s.dll", why, strings.Join(assemblies, ".dll, "))
-	case len(programs) == 1:
-		f.note("%s: %s is started", why, programs[0])
-		return filepath.Join(f.root, programs[0]), nil, nil
-	case len(programs) > 1:
-		return "", nil, fmt.Errorf("%s, and the folder holds more than one program: %s", why, strings.Join(programs, ", "))
+	return c, nil
+}
+
+// fromFolder starts what a folder holds when nothing says what (LCH-23a): the one assembly with a runtimeconfig.json, what
+// package.json names, or the one program.
+func (f *finder) fromFolder(why string) (string, []string, error) {
+	c, err := f.contents()
+	if err != nil {
+		return "", nil, err
 	}
-	return "", nil, fmt.Errorf("%s, and the folder %s holds nothing to start: a .dll with its runtimeconfig.json, or one executable", why, f.root)
+	switch len(c.assemblies) {
+	case 0:
+		program, args, ok, err := f.fromPackage(why)
+		if ok {
+			return program, args, err
+		}
+	case 1:
+		return f.assembly(c.assemblies[0], why)
+	default:
+		return "", nil, fmt.Errorf("%s, and the folder holds more than one application: %s.dll", why, strings.Join(c.assemblies, ".dll, "))
+	}
+	switch len(c.programs) {
+	case 0:
+		return "", nil, fmt.Errorf(
+			"%s, and the folder %s holds nothing to start: a .dll with its runtimeconfig.json, a package.json that names one, or one executable%s", why, f.root, c.instead())
+	case 1:
+		f.choose(c.programs[0], "the one executable", why)
+		return filepath.Join(f.root, c.programs[0]), nil, nil
+	}
+	return "", nil, fmt.Errorf("%s, and the folder holds more than one program: %s", why, strings.Join(c.programs, ", "))
+}
+
+// instead says what to do about a folder of another kind.
+func (c *contents) instead() string {
+	for _, other := range []struct{ file, of, command string }{
+		{"manage.py", "Python", `[.venv/bin/gunicorn, --bind, "127.0.0.1:${PORT}", PROJECT.wsgi]`}, {"wsgi.py", "Python", `[.venv/bin/gunicorn, --bind, "127.0.0.1:${PORT}", wsgi]`},
+		{"app.py", "Python", `[python3, app.py]`}, {"main.py", "Python", `[python3, main.py]`}, {"requirements.txt", "Python", `[python3, FILE]`},
+		{"config.ru", "Ruby", `[bundle, exec, puma, -b, "tcp://127.0.0.1:${PORT}"]`}, {"index.php", "PHP", `[php, -S, "127.0.0.1:${PORT}"]`},
+		{"go.mod", "Go, in source", "[./PROGRAM], after go build"}, {"package.json", "Node", "[node, FILE]"},
+	} {
+		if c.files[other.file] {
+			return fmt.Sprintf(". It looks like an application of %s (%s): write command: %s in %s", other.of, other.file, other.command, ownFile)
+		}
+	}
+	for name := range c.files {
+		switch strings.ToLower(filepath.Ext(name)) {
+		case ".jar":
+			return fmt.Sprintf(". It looks like an application of Java (%s): write command: [java, -jar, %s] in %s", name, name, ownFile)
+		case ".csproj", ".sln", ".fsproj":
+			return fmt.Sprintf(". It is a project, not an application (%s): dotnet publish makes one of it", name)
+		}
+	}
+	if len(c.windows) > 0 {
+		return fmt.Sprintf(
+			". %s is a program for Windows: an application for the .NET Framework runs there only, one for .NET runs here when it is published without --self-contained, or with -r linux-x64", c.windows[0])
+	}
+	return ""
+}
+
+// packaged says that the folder of an application without a section is started by its package.json: its profile is generic.
+func (f *finder) packaged(in Input) bool {
+	if len(in.Application.Command) > 0 || in.Config != nil && in.Config.Section != "" {
+		return false
+	}
+	c, err := f.contents()
+	if err != nil || len(c.assemblies) > 0 {
+		return false
+	}
+	quiet := *f
+	quiet.note, quiet.choose = func(string, ...any) {}, func(_, _, _ string) {}
+	_, _, ok, _ := quiet.fromPackage("")
+	return ok
 }
 
 func (f *finder) assembly(stem, why string) (string, []string, error) {
 	own := filepath.Join(f.root, stem)
 	if kindOf(own) == kindProgram && selfContained(own+".runtimeconfig.json") {
-		f.note("%s: %s is started", why, stem)
+		f.choose(stem, stem+".runtimeconfig.json", why)
 		return own, nil, nil
 	}
-	f.note("%s: %s.dll is started by dotnet", why, stem)
+	if err := foreignRuntime(own); err != nil {
+		return "", nil, fmt.Errorf("%s, and %w", why, err)
+	}
+	f.choose("dotnet "+stem+".dll", stem+".runtimeconfig.json", why)
 	program, err := f.needDotnet()
 	return program, []string{"./" + stem + ".dll"}, err
+}
+
+// foreignRuntime refuses an assembly that was published together with a runtime for another system: dotnet does not start such
+// a one either. stem is its path without .dll.
+func foreignRuntime(stem string) error {
+	if !selfContained(stem+".runtimeconfig.json") || exists(filepath.Join(filepath.Dir(stem), "libhostpolicy.so")) {
+		return nil
+	}
+	return fmt.Errorf(
+		"%s.dll was published with its own .NET for %s (self-contained): publish it without --self-contained, or with -r linux-x64", filepath.Base(stem), cmp.Or(runtimeID(stem+".deps.json"), "another system"))
+}
+
+// runtimeID is the system that an assembly was published for, such as win-x64; empty: for none in particular.
+func runtimeID(deps string) string {
+	data, err := os.ReadFile(deps)
+	if err != nil {
+		return ""
+	}
+	var d struct {
+		RuntimeTarget struct {
+			Name string `json:"name"`
+		} `json:"runtimeTarget"`
+	}
+	if json.Unmarshal(data, &d) != nil {
+		return ""
+	}
+	_, id, _ := strings.Cut(d.RuntimeTarget.Name, "/")
+	return id
 }
 
 func exists(file string) bool {

@@ -3,6 +3,7 @@
 package launch
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -43,6 +44,8 @@ type Plan struct {
 	// Program is an absolute path; Args follow it. Either may hold placeholders for the port.
 	Program string
 	Args    []string
+	// Chosen says by what of the site, of web.config or of the folder the program was found.
+	Chosen  string
 	Profile site.Profile
 	// Port is 0 for a drawn one, Token empty for a made one.
 	Port     uint16
@@ -103,22 +106,32 @@ type Plan struct {
 	env                    []site.Variable
 }
 
-// Resolve decides what is started. Its error says what the operator has to change.
+// Resolve decides what is started. Its error, joined of all there are, says what the operator has to change.
 func Resolve(in Input) (*Plan, error) {
 	p := &Plan{root: in.Root, written: in.Application.Root, iis: iisVariables(in), path: in.Application.Path, inherited: in.Inherited, Profile: in.Application.Profile, httpsPort: in.HTTPSPort}
 	p.merge(in)
 	p.placeholder(in)
-	if err := p.settings(in); err != nil {
-		return nil, err
-	}
+	f := finder{root: in.Root, lookup: p.lookup, path: p.variable("PATH"), dotnet: dotnetAt(in.Dotnet, in.Environ), note: p.note, choose: p.choose}
+	wrong := p.settings(in, f.packaged(in))
 	p.logs(in)
-	f := finder{root: in.Root, lookup: p.lookup, path: p.variable("PATH"), dotnet: dotnetAt(in.Dotnet, in.Environ), note: p.note}
 	program, args, err := f.find(in)
 	if err != nil {
-		return nil, in.placed(err)
+		wrong = errors.Join(wrong, in.placed(err))
+	}
+	if wrong != nil {
+		return nil, wrong
+	}
+	if p.Chosen == "" {
+		p.Chosen = in.says()
 	}
 	p.Program, p.Args, p.dotnetRoot = program, p.fromElsewhere(args), f.dotnetRoot()
 	return p, nil
+}
+
+// choose remembers by what of the folder the program was found, and notes why it was looked for there.
+func (p *Plan) choose(what, by, why string) {
+	p.Chosen = by
+	p.note("%s: %s is started (%s)", why, what, by)
 }
 
 func (p *Plan) note(format string, args ...any) {
@@ -130,8 +143,9 @@ func (p *Plan) warn(format string, args ...any) {
 	p.Notes = append(p.Notes, webconfig.Note{Kind: webconfig.Warning, Text: fmt.Sprintf(format, args...)})
 }
 
-// settings takes each limit from the site, else from web.config, else from the defaults.
-func (p *Plan) settings(in Input) error {
+// settings takes each limit from the site, else from web.config, else from the defaults. packaged says that package.json is what
+// names the program.
+func (p *Plan) settings(in Input, packaged bool) error {
 	limits, a, c := site.TheLimits(), in.Application, in.Config
 	if c == nil {
 		c = &webconfig.Config{}
@@ -162,7 +176,7 @@ func (p *Plan) settings(in Input) error {
 	p.QueueTimeout = first(limits.QueueTimeout, a.QueueTimeout)
 	if p.Profile == "" {
 		p.Profile = site.ProfileASPNETCore
-		if c.Section == "httpPlatform" && len(a.Command) == 0 {
+		if packaged || c.Section == "httpPlatform" && len(a.Command) == 0 {
 			p.Profile = site.ProfileGeneric
 		}
 	}
@@ -177,6 +191,14 @@ func (p *Plan) settings(in Input) error {
 	p.shadow(in, c)
 	p.Alone = p.Port != 0 || a.Overlap != nil && !*a.Overlap
 	return p.instances(a, c)
+}
+
+// says tells what names the program, where something does.
+func (in Input) says() string {
+	if len(in.Application.Command) > 0 {
+		return "command of the site"
+	}
+	return in.Config.Section + " of web.config"
 }
 
 // placed says where in web.config the program is named that cannot be started, if it is named there.
