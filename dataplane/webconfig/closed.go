@@ -25,7 +25,17 @@ func (r *reader) authentication(e *element, path string) {
 			r.closed(s.at, "anonymousAuthentication", "is disabled, so that visitors have to log on")
 			continue
 		}
+		if s.name == "windowsAuthentication" && isTrue(s, "enabled") {
+			r.windows = s.at
+		}
 		r.ignored(s, path+"/"+s.name)
+	}
+}
+
+// token says of an application whose visitors could log on with Windows accounts that it is told of none.
+func (r *reader) token() {
+	if r.windows.line > 0 && !r.noToken {
+		r.note(r.windows, "forwardWindowsAuthToken has no effect: windowsAuthentication is on, but no token is sent to the application, and one that a client sends is dropped")
 	}
 }
 

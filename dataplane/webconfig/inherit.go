@@ -67,6 +67,7 @@ func (r *reader) settle(at place) {
 	case r.section != nil:
 		r.model()
 		r.version()
+		r.token()
 	case r.bequest:
 		c.Section = r.inherited
 	default:

@@ -8,22 +8,35 @@ import (
 // meant says which name somebody likely wanted who wrote one that does not exist: the same in another case, or one that is
 // off by few letters; else which names there are.
 func meant(name string, known []string) string {
-	best, distance := "", min(max(len(name)/4, 1), 3)+1
-	for _, k := range known {
-		if strings.EqualFold(k, name) {
-			return k + " is meant"
-		}
-		if d := edits(strings.ToLower(name), strings.ToLower(k)); d < distance {
-			best, distance = k, d
-		}
-	}
+	best := nearest(name, known)
 	switch {
+	case strings.EqualFold(best, name):
+		return best + " is meant"
 	case best != "":
 		return best + " is meant?"
 	case len(known) == 0:
 		return "it has none"
 	}
 	return strings.Join(known, ", ")
+}
+
+// nearest gives the name that is off by the fewest letters, if they are few; empty: none is.
+func nearest(name string, known []string) string {
+	best, distance := "", min(max(len(name)/4, 1), 3)+1
+	for _, k := range known {
+		if strings.EqualFold(k, name) {
+			return k
+		}
+		if d := edits(strings.ToLower(name), strings.ToLower(k)); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// nearly gives the section of ours that one of system.webServer likely is meant to be. The others that IIS has are off by more.
+func nearly(section string) string {
+	return nearest(section, []string{"aspNetCore", "httpPlatform", "handlers", "security", "httpProtocol", "httpErrors", "webSocket", "applicationInitialization"})
 }
 
 // edits counts the letters to insert, delete or replace to get from one name to another. Names of attributes are short; what

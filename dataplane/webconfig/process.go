@@ -63,7 +63,7 @@ func (r *reader) attributesOf(section string) map[string]read {
 		"processesPerApplication": r.count(limits.ProcessesPerApplication, func(n uint32) { c.Processes = &n }),
 		"stdoutLogEnabled":        r.boolean(func(_ attribute, on bool) { c.StdoutLogEnabled = on }),
 		"stdoutLogFile":           func(a attribute) { c.StdoutLogFile = a.value },
-		"forwardWindowsAuthToken": r.boolean(func(a attribute, on bool) { r.unless(on, a) }),
+		"forwardWindowsAuthToken": r.boolean(func(_ attribute, on bool) { r.noToken = !on }),
 	}
 	if section == "httpPlatform" {
 		all["startupRetryCount"] = func(a attribute) {
@@ -81,13 +81,6 @@ func (r *reader) attributesOf(section string) map[string]read {
 		}
 	}
 	return all
-}
-
-// unless says of a switch that is on that it does nothing yet.
-func (r *reader) unless(on bool, a attribute) {
-	if on {
-		r.note(a.at, "%s is not honoured yet", a.name)
-	}
 }
 
 func (r *reader) boolean(to func(a attribute, on bool)) read {

@@ -29,6 +29,9 @@ type reader struct {
 	// met are the sections that may stand once at a place; open is what the site accepts to be open to everybody.
 	met  map[seen]place
 	open []string
+	// windows is where Windows authentication is turned on, noToken that the section wants no token of it.
+	windows place
+	noToken bool
 }
 
 func (r *reader) wrong(at place, field, value, format string, args ...any) {
@@ -170,6 +173,9 @@ func (r *reader) webServer(e *element, handlers *place) {
 				if strings.EqualFold(s.name, own) {
 					r.wrong(s.at, "<"+s.name+">", "", "is spelled wrongly: %s is meant", own)
 				}
+			}
+			if own := nearly(s.name); own != "" {
+				r.say(Warning, s.at, "%s is not known: %s is meant?", s.name, own)
 			}
 			r.ignored(s, s.name)
 		}

@@ -56,11 +56,51 @@ func TestWhole(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	for _, said := range []string{"forwardWindowsAuthToken", "rewrite"} {
-		if !slices.ContainsFunc(notes, func(n Note) bool {
-			return strings.HasPrefix(n.Text, said) && strings.Contains(n.Text, "not honoured yet") && n.Line > 0
-		}) {
-			t.Errorf("nothing says %s: %v", said, notes)
+	if !slices.ContainsFunc(notes, func(n Note) bool {
+		return strings.HasPrefix(n.Text, "rewrite") && strings.Contains(n.Text, "not honoured yet") && n.Line > 0
+	}) {
+		t.Errorf("nothing says rewrite: %v", notes)
+	}
+}
+
+// That no token is sent is told where Windows authentication is on, and nowhere else.
+func TestWindowsToken(t *testing.T) {
+	for text, want := range map[string]bool{
+		`<aspNetCore processPath="a" />`:                                                   false,
+		`<aspNetCore processPath="a" forwardWindowsAuthToken="true" />`:                    false,
+		`<aspNetCore processPath="a" />` + windows("true"):                                 true,
+		windows("true") + `<aspNetCore processPath="a" />`:                                 true,
+		`<aspNetCore processPath="a" />` + windows("false"):                                false,
+		`<aspNetCore processPath="a" forwardWindowsAuthToken="true" />` + windows("true"):  true,
+		`<aspNetCore processPath="a" forwardWindowsAuthToken="false" />` + windows("true"): false,
+	} {
+		config, err := Parse("web.config", in(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.ContainsFunc(config.Notes, func(n Note) bool { return strings.HasPrefix(n.Text, "forwardWindowsAuthToken") && n.Line > 0 }); got != want {
+			t.Errorf("%s: %v, want %v: %v", text, got, want, config.Notes)
+		}
+	}
+}
+
+func windows(enabled string) string {
+	return `<security><authentication><windowsAuthentication enabled="` + enabled + `" /></authentication></security>`
+}
+
+// A section that is nearly one of ours is no error, since it might be anybody's, but a warning that has the right name.
+func TestNearlyOurs(t *testing.T) {
+	for section, want := range map[string]string{
+		"aspNetCor": "aspNetCore is meant?", "httpPlattform": "httpPlatform is meant?", "httpError": "httpErrors is meant?", "httpProtokol": "httpProtocol is meant?",
+		"urlCompression": "", "httpTracing": "", "httpLogging": "", "modules": "", "caching": "", "cgi": "", "defaultDocument": "", "serverRuntime": "", "staticContent": "",
+	} {
+		config, err := Parse("web.config", in("<"+section+"/>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		warned := slices.ContainsFunc(config.Notes, func(n Note) bool { return n.Kind == Warning })
+		if said := fmt.Sprint(config.Notes); warned != (want != "") || !strings.Contains(said, want) {
+			t.Errorf("%s: %s, want %q", section, said, want)
 		}
 	}
 }
