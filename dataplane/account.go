@@ -139,11 +139,12 @@ func (w account) mayEnter(path string, info os.FileInfo) bool {
 }
 
 // home gives a HOME that exists and outlives deployments (D15): the user's own, else one of the application.
-func (s *Server) home(site, application string, who account) (string, error) {
+func (h host) home(site, application string, who account) (home string, own bool, err error) {
 	if info, err := os.Stat(who.home); who.home != "" && who.home != "/" && err == nil && info.IsDir() && who.reaches(who.home) == nil {
-		return who.home, nil
+		return who.home, false, nil
 	}
-	return s.ownDir("homes", site+strings.ReplaceAll(application, "/", "~"), who)
+	home, err = h.ownDir("homes", site+strings.ReplaceAll(application, "/", "~"), who)
+	return home, true, err
 }
 
 // longestSocket is how long the path of a unix socket may be, less a run's number.
@@ -151,9 +152,9 @@ const longestSocket = 107 - len("/18446744073709551615")
 
 // sockets gives the folder for the unix sockets of an application, which only its user may enter. Its name is short, since
 // the path of a socket must be.
-func (s *Server) sockets(site, application string, who account) (string, error) {
+func (h host) sockets(site, application string, who account) (string, error) {
 	sum := sha256.Sum256([]byte(site + application))
-	dir, err := s.ownDir("sockets", hex.EncodeToString(sum[:6]), who)
+	dir, err := h.ownDir("sockets", hex.EncodeToString(sum[:6]), who)
 	if err == nil && len(dir) > longestSocket {
 		err = fmt.Errorf("socket: unix: %s is too long for the path of a socket, %d bytes at most: choose a shorter data directory", dir, longestSocket)
 	}
@@ -161,9 +162,12 @@ func (s *Server) sockets(site, application string, who account) (string, error) 
 }
 
 // ownDir gives a folder below the data directory that belongs to an application's user.
-func (s *Server) ownDir(kind, name string, who account) (string, error) {
-	all := filepath.Join(s.config.DataDir, kind)
+func (h host) ownDir(kind, name string, who account) (string, error) {
+	all := filepath.Join(h.dataDir, kind)
 	dir := filepath.Join(all, name)
+	if !h.make {
+		return dir, who.reaches(firstThere(dir))
+	}
 	if err := os.MkdirAll(all, 0o711); err != nil {
 		return "", err
 	}
@@ -176,4 +180,15 @@ func (s *Server) ownDir(kind, name string, who account) (string, error) {
 		}
 	}
 	return dir, who.reaches(dir)
+}
+
+// firstThere gives a path, or what of the way to it there is.
+func firstThere(path string) string {
+	for path != "/" {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		path = filepath.Dir(path)
+	}
+	return path
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
 	"github.com/ancora-fleet/ancora/dataplane/process"
-	"github.com/ancora-fleet/ancora/dataplane/rlimit"
 	"github.com/ancora-fleet/ancora/dataplane/route"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
@@ -81,11 +80,15 @@ func note(path string, n webconfig.Note) string {
 
 // refuse says what visitors of an application get whose web.config cannot be used; nil when it is not about that.
 func (s *Server) refuse(a *site.Application, err error) *refusal {
-	problems, ok := errors.AsType[webconfig.Errors](err)
-	if !ok {
-		return nil
+	var problems webconfig.Errors
+	for _, e := range unjoin(err) {
+		of, ok := errors.AsType[webconfig.Errors](e)
+		if !ok {
+			return nil
+		}
+		problems = append(problems, of...)
 	}
-	root, err := s.allowedRoot(a.Root)
+	root, err := s.policy.allowedRoot(a.Root)
 	if err != nil {
 		return nil
 	}
@@ -93,68 +96,27 @@ func (s *Server) refuse(a *site.Application, err error) *refusal {
 }
 
 func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spec, []webconfig.Note, error) {
-	root, err := s.allowedRoot(a.Root)
-	if err != nil {
+	h := host{policy: &s.policy, dataDir: s.config.DataDir, environ: s.config.Environ, make: true}
+	p, who := h.prospect(w, a, httpsPort(w, s.listeners.address))
+	if len(p.Problems) > 0 {
+		return nil, nil, errors.Join(p.Problems...)
+	}
+	spec := s.spec(w, a, p.Root, who, p.Plan)
+	spec.Pool.Witness = s.newWitness(w.Name, a.Path, who, p.Plan)
+	if err := s.shadow(spec, who, p.Plan); err != nil {
 		return nil, nil, err
 	}
-	who, err := s.policy.account(a.User)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := who.reaches(root); err != nil {
-		return nil, nil, err
-	}
-	home, err := s.home(w.Name, a.Path, who)
-	if err != nil {
-		return nil, nil, err
-	}
-	config, err := s.readConfig(w, a, root)
-	if err != nil {
-		return nil, nil, err
-	}
-	plan, err := launch.Resolve(launch.Input{
-		Application: a, Root: root, Site: w.Name, Config: config, Dotnet: s.policy.Dotnet, Environ: s.config.Environ, HTTPSPort: s.httpsPort(w),
-		Inherited: launch.Inherit(s.config.Environ, launch.User{Name: who.name, Home: home}), Roots: s.policy.Roots, StackLimit: rlimit.Stack(),
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := who.reaches(plan.Program); err != nil {
-		return nil, nil, err
-	}
-	spec := s.spec(w, a, root, who, plan)
-	spec.Pool.Witness = s.newWitness(w.Name, a.Path, who, plan)
-	if err := s.shadow(spec, who, plan); err != nil {
-		return nil, nil, err
-	}
-	if plan.Unix {
-		if spec.Pool.SocketDir, err = s.sockets(w.Name, a.Path, who); err != nil {
+	if p.Plan.Unix {
+		dir, err := h.sockets(w.Name, a.Path, who)
+		if err != nil {
 			return nil, nil, err
 		}
+		spec.Pool.SocketDir = dir
 	}
-	if plan.Stack > 0 && !s.config.Keeper.LimitsStacks() {
-		plan.Notes = append(plan.Notes, webconfig.Note{Kind: webconfig.Warning, Text: "stackSize has no effect until the agent's keeper, which is of an earlier version, has been restarted"})
+	if p.Plan.Stack > 0 && !s.config.Keeper.LimitsStacks() {
+		p.Notes = append(p.Notes, webconfig.Note{Kind: webconfig.Warning, Text: "stackSize has no effect until the agent's keeper, which is of an earlier version, has been restarted"})
 	}
-	return spec, append(plan.Notes, s.exposed(w, plan)...), nil
-}
-
-// httpsPort is the one port on which visitors find the site over TLS; nil when there is none, empty when there are several.
-func (s *Server) httpsPort(w *site.Site) *string {
-	var port *string
-	for _, b := range w.Bindings {
-		if b.TLS == nil {
-			continue
-		}
-		_, p, err := net.SplitHostPort(s.listeners.address(b.Listener))
-		switch {
-		case err != nil: // it is not open, and its sites do not run
-		case port == nil:
-			port = &p
-		case *port != p:
-			port = new(string)
-		}
-	}
-	return port
+	return spec, p.Notes, nil
 }
 
 func (s *Server) spec(w *site.Site, a *site.Application, root string, who account, plan *launch.Plan) *app.Spec {
@@ -185,19 +147,6 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 		Filter:  filter.Compile(plan.Rules),
 		Recycle: s.recycleRules(w, a),
 	}
-}
-
-// exposed warns of an application that tells visitors what went wrong in it, where others than this host's users are visitors.
-func (s *Server) exposed(w *site.Site, plan *launch.Plan) []webconfig.Note {
-	if plan.Exposes == "" {
-		return nil
-	}
-	for _, b := range w.Bindings {
-		if address := s.policy.Listeners[b.Listener]; address != "" && !loopback(address) {
-			return []webconfig.Note{{Kind: webconfig.Warning, Text: fmt.Sprintf("%s shows visitors of listener %s (%s) what goes wrong in the application: it is meant for developers", plan.Exposes, b.Listener, address)}}
-		}
-	}
-	return nil
 }
 
 func loopback(address string) bool {
@@ -233,7 +182,7 @@ func bodyLimit(bytes int64) int64 {
 }
 
 // allowedRoot gives the true folder of an application, if the policy lets applications live there.
-func (s *Server) allowedRoot(root string) (string, error) {
+func (policy *Policy) allowedRoot(root string) (string, error) {
 	real, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return "", fmt.Errorf("root %s: %w", root, unwrapPath(err))
@@ -241,15 +190,15 @@ func (s *Server) allowedRoot(root string) (string, error) {
 	if info, err := os.Stat(real); err != nil || !info.IsDir() {
 		return "", fmt.Errorf("root %s is not a folder", root)
 	}
-	if len(s.policy.Roots) == 0 {
+	if len(policy.Roots) == 0 {
 		return real, nil
 	}
-	for _, allowed := range s.policy.Roots {
+	for _, allowed := range policy.Roots {
 		if top, err := filepath.EvalSymlinks(allowed); err == nil && (real == top || strings.HasPrefix(real, strings.TrimSuffix(top, "/")+"/")) {
 			return real, nil
 		}
 	}
-	return "", fmt.Errorf("root %s is not below a folder that this host's policy allows (roots: %s)", root, strings.Join(s.policy.Roots, ", "))
+	return "", fmt.Errorf("root %s is not below a folder that this host's policy allows (roots: %s)", root, strings.Join(policy.Roots, ", "))
 }
 
 // unwrapPath takes the path out of an error that names it again.

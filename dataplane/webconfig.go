@@ -28,11 +28,11 @@ const configLimit = 1 << 20
 
 // readConfig reads the web.config of an application, with what the applications above it in the site leave to it; nil when
 // there is neither. A folder above that this host does not allow leaves nothing: its own application is refused for it.
-func (s *Server) readConfig(w *site.Site, a *site.Application, root string) (*webconfig.Config, error) {
+func (policy *Policy) readConfig(w *site.Site, a *site.Application, root string) (*webconfig.Config, error) {
 	var above *webconfig.Config
 	from := "/" // whose paths those of above begin at
 	for _, up := range ancestors(w, a.Path) {
-		folder, err := s.allowedRoot(up.Root)
+		folder, err := policy.allowedRoot(up.Root)
 		if err != nil {
 			continue
 		}
