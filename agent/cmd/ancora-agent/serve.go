@@ -29,6 +29,9 @@ import (
 // nobody is whom applications run as when the agent is root and nobody says otherwise.
 const nobody = "65534"
 
+// defaultListen is where serve listens unless it is told otherwise.
+const defaultListen = "127.0.0.1:8080"
+
 type serveOptions struct {
 	logging
 	processors mostProcessors
@@ -50,7 +53,7 @@ func serveCommand(env environment) *cobra.Command {
 	}
 	o.flags(c)
 	o.processors.flags(c)
-	c.Flags().StringArrayVar(&o.listen, "listen", []string{"127.0.0.1:8080"}, "address to listen on, or NAME=ADDRESS for a listener that the file names; port 0 is a free one")
+	c.Flags().StringArrayVar(&o.listen, "listen", []string{defaultListen}, "address to listen on, or NAME=ADDRESS for a listener that the file names; port 0 is a free one")
 	c.Flags().StringArrayVar(&o.proxies, "trusted-proxy", nil, "network or address of a proxy that is believed about who the client is, like 10.0.0.0/8; may be repeated")
 	c.Flags().StringVar(&o.data, "data", "", "directory for output and state (default: one for this folder in the user's state directory)")
 	c.Flags().StringVar(&o.profile, "profile", "", "aspnetcore or generic: by which variables applications that name no profile learn their port; generic switches IIS integration off (default aspnetcore, generic for httpPlatform)")
@@ -83,13 +86,16 @@ func serve(ctx context.Context, env environment, o serveOptions, what string) er
 	if data, err = filepath.Abs(data); err != nil {
 		return err
 	}
-	own := dataplane.Policy{
-		DefaultUser: cmp.Or(o.user, nobody), AllowRoot: o.user == "root" || o.user == "0", Listeners: listeners, Edges: edges,
-	}
+	own := o.hostPolicy(listeners, edges)
 	return underKeeper(ctx, keep{data, env.Args, log, o.processors}, func(ctx context.Context, client *process.Client) error {
 		s := &serving{env: env, log: log, policy: own, data: data, sites: sites, client: client}
 		return s.run(ctx)
 	})
+}
+
+// hostPolicy is that of a host which allows all that its user may.
+func (o *serveOptions) hostPolicy(listeners map[string]string, edges map[string]dataplane.Edge) dataplane.Policy {
+	return dataplane.Policy{DefaultUser: cmp.Or(o.user, nobody), AllowRoot: o.user == "root" || o.user == "0", Listeners: listeners, Edges: edges}
 }
 
 // listeners gives every listener that the sites name its address.
@@ -164,6 +170,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	fresh := len(s.client.Listeners()) == 0
+	s.choices()
 	s.server = dataplane.New(dataplane.Config{
 		Keeper: s.client, Journal: kept, Policy: s.policy, DataDir: s.data, Environ: s.env.Environ, Version: version, Logger: s.log,
 	})
@@ -178,6 +185,18 @@ func (s *serving) run(ctx context.Context) error {
 		g.Add(func() error { return action(ctx) }, func(error) { cancel() })
 	}
 	return g.Run()
+}
+
+// choices says what was found to start; what cannot be started, the server says.
+func (s *serving) choices() {
+	for _, w := range s.sites {
+		applications, _ := dataplane.Foresee(dataplane.Config{Policy: s.policy, DataDir: s.data, Environ: s.env.Environ}, w)
+		for _, p := range applications {
+			if p.Plan != nil {
+				s.log.Info("program chosen", "site", w.Name, "application", p.Application.Path, "by", p.Plan.Chosen, "program", p.Plan.Program, "profile", string(p.Plan.Profile))
+			}
+		}
+	}
 }
 
 // announce applies the sites and says when they can be reached. What has no address ends a fresh start; a worker that takes
