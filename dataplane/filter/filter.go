@@ -39,6 +39,14 @@ type Rules struct {
 	// Pages stand in for our error pages, unless NoPages is set.
 	Pages   []Page
 	NoPages bool
+	// Sources are where what may refuse a request comes from, as far as it is known; see Owe.
+	Sources map[Rule]Source
+}
+
+// Source is where a section of a web.config stands. Line and Column count from 1.
+type Source struct {
+	Section, File string
+	Line, Column  int
 }
 
 // List allows and denies names; those it does not hold are denied when DenyUnlisted is set.

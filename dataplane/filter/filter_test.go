@@ -119,8 +119,12 @@ func TestCheck(t *testing.T) {
 				}
 				return
 			}
-			if v := s.Check(c.q); v.Status != c.status || v.Substatus != c.sub || v.Place == nil {
+			v := s.Check(c.q)
+			if v.Status != c.status || v.Substatus != c.sub || v.Place == nil {
 				t.Errorf("%d.%d (place %v), want %d.%d", v.Status, v.Substatus, v.Place, c.status, c.sub)
+			}
+			if again, why, unasked := s.Explain(c.q); again != v || (why.Text != "") != (v.Status != 0) || unasked {
+				t.Errorf("explained: %+v, %+v, %v, want %+v", again, why, unasked, v)
 			}
 		})
 	}

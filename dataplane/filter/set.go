@@ -32,6 +32,7 @@ type Place struct {
 	Add      []h1.Field
 	NoServer bool
 	pages    []Page
+	sources  map[Rule]Source
 }
 
 // Compile makes a set of the rules of an application's places. It is nil when they ask nothing, so that an application
@@ -77,7 +78,7 @@ func compile(r *Rules) Place {
 		allowURL: lowerAll(r.AllowURL), allowQuery: lowerAll(r.AllowQuery),
 		noDoubleEscaping: r.NoDoubleEscaping, noHighBit: r.NoHighBit, rawQuery: r.RawQuery,
 		clients: r.Clients, tls: r.TLS, certificate: r.Certificate,
-		NoWebSockets: r.NoWebSockets, NoServer: r.NoServer,
+		NoWebSockets: r.NoWebSockets, NoServer: r.NoServer, sources: r.Sources,
 	}
 	if !r.NoPages {
 		p.pages = r.Pages

@@ -45,7 +45,10 @@ func NewHandlers(list []Handler) *Handlers {
 
 // Take reports whether a request goes to the application; below is its path below that of the application. It costs no
 // allocation.
-func (h *Handlers) Take(method, below []byte) bool {
+func (h *Handlers) Take(method, below []byte) bool { return h.Index(method, below) >= 0 }
+
+// Index gives the place of the first handler that takes a request in the list that NewHandlers was given, -1 when none does.
+func (h *Handlers) Index(method, below []byte) int {
 	if len(below) > 0 && below[0] == '/' {
 		below = below[1:]
 	}
@@ -57,10 +60,10 @@ func (h *Handlers) Take(method, below []byte) bool {
 			path = below
 		}
 		if m.takesVerb(method) && wild(m.pattern, path) {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 func (m *mapping) takesVerb(method []byte) bool {

@@ -14,6 +14,19 @@ func Fold(name string) string { return strings.ToLower(strings.TrimSuffix(name, 
 // folds the name on the stack, so that it costs no allocation; host names have at most 253 bytes.
 func (n Names[T]) Lookup(host []byte) (found T, ok bool) {
 	var buf [256]byte
+	_, found, ok = n.lookup(&buf, host)
+	return found, ok
+}
+
+// Key gives the key of the entry that Lookup finds.
+func (n Names[T]) Key(host []byte) (key string, ok bool) {
+	var buf [256]byte
+	found, _, ok := n.lookup(&buf, host)
+	return string(found), ok
+}
+
+// lookup gives the key as a view of buf.
+func (n Names[T]) lookup(buf *[256]byte, host []byte) (key []byte, found T, ok bool) {
 	host = trimPort(host)
 	if len(host) > 0 && len(host) <= len(buf) {
 		dot := -1
@@ -23,15 +36,15 @@ func (n Names[T]) Lookup(host []byte) (found T, ok bool) {
 			}
 		}
 		if found, ok = n[string(buf[:len(host)])]; ok {
-			return found, true
+			return buf[:len(host)], found, true
 		}
 		if dot > 0 {
 			buf[dot-1] = '*'
 			if found, ok = n[string(buf[dot-1:len(host)])]; ok {
-				return found, true
+				return buf[dot-1 : len(host)], found, true
 			}
 		}
 	}
 	found, ok = n[""]
-	return found, ok
+	return nil, found, ok
 }

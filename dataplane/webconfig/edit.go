@@ -12,6 +12,8 @@ type Edit struct {
 	// Path is the place, as location names it; empty: the application itself.
 	Path string
 	Do   func(*filter.Rules)
+	// From is the section.
+	From filter.Source
 }
 
 // Rules gives what holds at each place that is edited: what its parents say, then what it says itself. Those of the
@@ -36,7 +38,9 @@ func Rules(edits []Edit) []filter.Rules {
 			}
 			for _, e := range edits {
 				if strings.EqualFold(e.Path, parent) {
+					before := rules
 					e.Do(&rules)
+					rules.Owe(&before, e.From)
 				}
 			}
 		}
@@ -54,9 +58,9 @@ func EditsBelow(edits []Edit, path string) []Edit {
 	for _, e := range edits {
 		switch {
 		case within(path, e.Path):
-			inherited = append(inherited, Edit{Path: "", Do: e.Do})
+			inherited = append(inherited, Edit{Path: "", Do: e.Do, From: e.From})
 		case within(e.Path, path):
-			inherited = append(inherited, Edit{Path: e.Path[len(path)+1:], Do: e.Do})
+			inherited = append(inherited, Edit{Path: e.Path[len(path)+1:], Do: e.Do, From: e.From})
 		}
 	}
 	return inherited

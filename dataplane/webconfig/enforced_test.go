@@ -170,7 +170,7 @@ func TestRules(t *testing.T) {
 	upload.Extensions.Names = []filter.Listed{{Name: ".old"}, {Name: ".BAK", Allowed: true}}
 	upload.Segments, upload.Add = []string{"bin"}, []filter.Header{{Name: "X-B", Value: "2"}}
 	upload.Clients.Ranges = append([]filter.Range{{Network: netip.MustParsePrefix("10.0.0.1/32")}}, top.Clients.Ranges...)
-	if diff := cmp.Diff([]filter.Rules{top, upload}, Rules(config.Edits), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff([]filter.Rules{top, upload}, sourceless(Rules(config.Edits)), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -317,6 +317,14 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// sourceless gives the rules without where they come from.
+func sourceless(all []filter.Rules) []filter.Rules {
+	for i := range all {
+		all[i].Sources = nil
+	}
+	return all
+}
+
 // An application below another one inherits what is not private, and what holds for a place in it as well; also what keeps
 // visitors out.
 func TestEditsBelow(t *testing.T) {
@@ -335,8 +343,17 @@ func TestEditsBelow(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []filter.Rules{{URL: pointer(uint32(2)), Query: pointer(uint32(5))}, {Path: "files", URL: pointer(uint32(3)), Query: pointer(uint32(5))}}
-	if diff := cmp.Diff(want, Rules(child.Edits)); diff != "" {
+	if diff := cmp.Diff(want, sourceless(Rules(child.Edits))); diff != "" {
 		t.Error(diff)
+	}
+	// Whatever is said of the same thing further away, the place that was read last is the one to look at.
+	for place, sources := range []map[filter.Rule]filter.Source{
+		{filter.RuleURL: {Section: "requestLimits", File: "parent.config", Line: 3, Column: 68}, filter.RuleQuery: {Section: "requestLimits", File: "web.config", Line: 6, Column: 29}},
+		{filter.RuleURL: {Section: "requestLimits", File: "parent.config", Line: 2, Column: 74}, filter.RuleQuery: {Section: "requestLimits", File: "web.config", Line: 6, Column: 29}},
+	} {
+		if diff := cmp.Diff(sources, Rules(child.Edits)[place].Sources); diff != "" {
+			t.Errorf("place %d: %s", place, diff)
+		}
 	}
 	if diff := cmp.Diff(want[0].URL, Rules(Below(above).Edits)[0].URL); diff != "" {
 		t.Error(diff)

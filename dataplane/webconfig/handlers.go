@@ -17,6 +17,8 @@ type Handler struct {
 	Verbs []string
 	// Module is the one of IIS that the file names, one of ours.
 	Module string
+	// At is where it is added.
+	At Place
 }
 
 // everything says that a handler leaves nothing out.
@@ -81,7 +83,7 @@ func (r *reader) addHandler(h *element) {
 		return
 	}
 	r.mapped = true
-	handler := Handler{Name: name.value, Path: path.value, Module: modules.value}
+	handler := Handler{Name: name.value, Path: path.value, Module: modules.value, At: Place{r.file, h.at.line, h.at.column}}
 	if verb, ok := h.attribute("verb"); ok && !slices.Contains(verbs(verb.value), "*") {
 		if handler.Verbs = verbs(verb.value); len(handler.Verbs) == 0 {
 			r.wrong(verb.at, verb.name, verb.value, "names no method: * is every one")

@@ -49,7 +49,7 @@ func TestInherit(t *testing.T) {
 	if diff := cmp.Diff([]site.Variable{{Name: "Only", Value: "parent"}, {Name: "BOTH", Value: "child"}}, got.Env); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]Handler{{Name: "ASPNETCORE", Path: "*.x", Module: "AspNetCoreModuleV2"}}, got.Handlers); diff != "" {
+	if diff := cmp.Diff([]Handler{{Name: "ASPNETCORE", Path: "*.x", Module: "AspNetCoreModuleV2", At: Place{"web.config", 1, 44}}}, got.Handlers); diff != "" {
 		t.Error(diff)
 	}
 	alone := child(t, parentText("False", parentInner), own)

@@ -68,11 +68,14 @@ func (r *reader) once(at spot, e *element, name string, read func(at spot, e *el
 		r.met = map[seen]place{}
 	}
 	r.met[seen{at.in, name}] = e.at
+	outer := r.from
+	r.from = filter.Source{Section: e.name, File: r.file, Line: e.at.line, Column: e.at.column}
 	read(at, e, name)
+	r.from = outer
 }
 
 func (r *reader) edit(at spot, do func(*filter.Rules)) {
-	r.config.Edits = append(r.config.Edits, Edit{at.path, do})
+	r.config.Edits = append(r.config.Edits, Edit{at.path, do, r.from})
 }
 
 // honoured says that a section has the effect it has in IIS.

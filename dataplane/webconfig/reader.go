@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ancora-fleet/ancora/dataplane/filter"
 )
 
 // reader turns the tree into a Config.
@@ -28,6 +30,8 @@ type reader struct {
 	describing *Section
 	// met are the sections that may stand once at a place; open is what the site accepts to be open to everybody.
 	met  map[seen]place
+	// from is the section whose edits are being read.
+	from filter.Source
 	open []string
 	// windows is where Windows authentication is turned on, noToken that the section wants no token of it.
 	windows place

@@ -51,7 +51,7 @@ func TestWhole(t *testing.T) {
 		RapidFailsPerMinute: pointer(uint32(0)), DisableStartUpErrorPage: pointer(true),
 		Processes: pointer(uint32(1)), StdoutLogEnabled: true, StdoutLogFile: `.\logs\out`, Settings: map[string]string{"debuglevel": "file"},
 		Env:      []site.Variable{{Name: "A", Value: "1 < 2"}, {Name: "Empty"}},
-		Handlers: []Handler{{Name: "aspNetCore", Path: "*", Module: "AspNetCoreModuleV2"}},
+		Handlers: []Handler{{Name: "aspNetCore", Path: "*", Module: "AspNetCoreModuleV2", At: Place{"web.config", 4, 11}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
