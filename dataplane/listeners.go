@@ -184,6 +184,16 @@ func (l *listeners) preface(name string) []byte {
 	return nil
 }
 
+// table says how connections to a listener are secured; nil: they are not.
+func (l *listeners) table(name string) *secure.Table {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := l.tls[name]; at != nil {
+		return at.Load()
+	}
+	return nil
+}
+
 // list gives all of them in the order of their names.
 func (l *listeners) list() []Listener {
 	l.mu.Lock()

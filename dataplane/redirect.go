@@ -19,21 +19,29 @@ type redirectDoor struct {
 
 // Serve implements forward.Door.
 func (d *redirectDoor) Serve(r *forward.Request, w forward.ResponseWriter) {
-	if bytes.HasPrefix(r.Path, []byte(challenge)) {
+	status, location := d.target(r)
+	if status == 0 {
 		d.watchedDoor.Serve(r, w)
 		return
 	}
-	status := 308
+	// A client that is gone needs no answer.
+	_ = w.Head(status, []forward.Field{{Name: []byte("Location"), Value: location}}, 0)
+}
+
+// target says where a request is sent; status 0: nowhere, the application answers.
+func (d *redirectDoor) target(r *forward.Request) (status int, location []byte) {
+	if bytes.HasPrefix(r.Path, []byte(challenge)) {
+		return 0, nil
+	}
+	status = 308
 	if m := string(r.Method); m == "GET" || m == "HEAD" {
 		status = 301
 	}
-	location := append([]byte("https://"), withoutPort(r.Host)...)
+	location = append([]byte("https://"), withoutPort(r.Host)...)
 	if d.port != "" {
 		location = append(append(location, ':'), d.port...)
 	}
-	location = append(append(location, r.Path...), r.Query...)
-	// A client that is gone needs no answer.
-	_ = w.Head(status, []forward.Field{{Name: []byte("Location"), Value: location}}, 0)
+	return status, append(append(location, r.Path...), r.Query...)
 }
 
 func withoutPort(host []byte) []byte {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/capture"
+	"github.com/ancora-fleet/ancora/dataplane/explain"
 	"github.com/ancora-fleet/ancora/dataplane/filter"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
@@ -142,7 +143,7 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
 		Least: plan.Least, Cookie: plan.Cookie, Root: root, ErrorLink: plan.ErrorLink, Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
-		BodyLimit: bodyLimit(plan.BodyLimit), Handlers: handlers(plan.Handlers),
+		BodyLimit: bodyLimit(plan.BodyLimit), Handlers: handlers(plan.Handlers), Mapped: mapped(plan),
 		Limits:  turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
 		Filter:  filter.Compile(plan.Rules),
 		Recycle: s.recycleRules(w, a),
@@ -168,6 +169,20 @@ func handlers(all []webconfig.Handler) *route.Handlers {
 		list[i] = route.Handler{Path: h.Path, Verbs: h.Verbs}
 	}
 	return route.NewHandlers(list)
+}
+
+// mapped describes the handlers of an application.
+func mapped(plan *launch.Plan) []app.Mapped {
+	all := plan.Handlers
+	if plan.Everything != nil {
+		all = []webconfig.Handler{*plan.Everything}
+	}
+	var list []app.Mapped
+	for _, h := range all {
+		at := explain.Place{File: h.At.File, Line: h.At.Line, Column: h.At.Column}
+		list = append(list, app.Mapped{Text: fmt.Sprintf("handler %s (%v) sends it to the application", h.Name, h), At: at})
+	}
+	return list
 }
 
 // bodyLimit spells a limit as the forwarder does, to whom 0 is the default.

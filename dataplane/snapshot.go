@@ -14,30 +14,36 @@ func (s *Server) Snapshot() Snapshot {
 	defer s.mu.Unlock()
 	shot := Snapshot{Listeners: s.listeners.list(), Time: time.Now()}
 	for _, d := range s.desired.Sites {
-		status := SiteStatus{Site: d.Site.Name, Revision: d.Revision, Digest: d.Digest, Phase: Accepted}
-		r := s.sites[d.Site.Name]
-		if r == nil {
-			shot.Sites = append(shot.Sites, status)
-			continue
-		}
-		status.Routed = r.site != nil && r.route == ""
-		status.Notes = slices.Concat(r.notes, r.certificateNotes(shot.Time))
-		var apps []app.Status
-		for _, path := range slices.Sorted(maps.Keys(r.apps)) {
-			a := r.apps[path].app.Status()
-			apps = append(apps, a)
-			status.Offline = union(status.Offline, a.Offline)
-			for _, i := range a.Instances {
-				shot.Instances = append(shot.Instances, InstanceStatus{r.name, path, i})
-			}
-		}
-		s.judge(&status, r, apps)
+		status, instances := s.siteStatus(d, shot.Time)
 		shot.Sites = append(shot.Sites, status)
+		shot.Instances = append(shot.Instances, instances...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.notices)) {
 		shot.Notices = append(shot.Notices, s.notices[name].status)
 	}
 	return shot
+}
+
+// siteStatus tells where one site stands; the lock is held.
+func (s *Server) siteStatus(d DesiredSite, now time.Time) (status SiteStatus, instances []InstanceStatus) {
+	status = SiteStatus{Site: d.Site.Name, Revision: d.Revision, Digest: d.Digest, Phase: Accepted}
+	r := s.sites[d.Site.Name]
+	if r == nil {
+		return status, nil
+	}
+	status.Routed = r.site != nil && r.route == ""
+	status.Notes = slices.Concat(r.notes, r.certificateNotes(now))
+	var apps []app.Status
+	for _, path := range slices.Sorted(maps.Keys(r.apps)) {
+		a := r.apps[path].app.Status()
+		apps = append(apps, a)
+		status.Offline = union(status.Offline, a.Offline)
+		for _, i := range a.Instances {
+			instances = append(instances, InstanceStatus{r.name, path, i})
+		}
+	}
+	s.judge(&status, r, apps)
+	return status, instances
 }
 
 // judge folds what is known of a site's applications into one phase.

@@ -52,6 +52,8 @@ type Spec struct {
 	Cookie bool
 	// Handlers says which requests go to the application (SCH-6); nil: all. The others get 404.
 	Handlers *route.Handlers
+	// Mapped describes each of them; where Handlers is nil, the one that sends everything to the application, if there is one.
+	Mapped []Mapped
 	// Generic forwards in the manner of the generic profile.
 	Generic bool
 	// PlainErrors answers a failed start with a plain 502.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ancora-fleet/ancora/dataplane/filter"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/page"
@@ -30,20 +31,18 @@ type running struct {
 }
 
 func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
-	var is rules
-	if d.spec.Filter != nil {
-		var passes bool
-		if is, passes = d.admit(r, w); !passes {
-			return
-		}
-	}
-	if h := d.spec.Handlers; h != nil && !h.Take(r.Method, r.Path[len(r.Base):]) {
-		d.answer(w, is, page.Unmapped(), 0)
+	j := d.judge(r, nil)
+	is := j.is
+	switch {
+	case j.by == byRules && j.status == filter.Abort:
+		w.Abort(errAborted)
+		return
+	case j.by != byNothing: // neither an instance nor a place is needed to say so
+		d.answer(w, is, j.refusal(), 0)
 		return
 	}
-	if opt := d.options(is); opt.TooLarge(r) { // neither an instance nor a place is needed to say so
-		d.answer(w, is, page.TooLarge(), 0)
-		return
+	if r.Upgrade && is.place != nil && is.place.NoWebSockets { // what is left is a plain GET (WS-1)
+		r.Upgrade, r.Body = false, nil
 	}
 	a, client := d.app, forward.Source(r.Client.Addr())
 	if err := a.enter(r, client); err != nil {

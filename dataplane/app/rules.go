@@ -17,32 +17,77 @@ type rules struct {
 	body  int64         // of a body; 0: the file says nothing, else as in forward.Options
 }
 
-// admit asks the rules, before a place or an instance is taken. What may not pass has its answer when it returns false.
-func (d *running) admit(r *forward.Request, w forward.ResponseWriter) (rules, bool) {
-	v := d.spec.Filter.Check(&filter.Request{
-		Method: r.Method, Path: r.Path, Query: r.Query, Base: len(r.Base), Fields: r.Fields, Length: r.ContentLength,
-		Client: r.Client.Addr(), Secure: r.Secure, Certificate: len(r.ClientCertificate) > 0,
-	})
-	is := rules{place: v.Place}
-	switch v.Status {
-	case 0:
-	case filter.Abort:
-		w.Abort(errAborted)
-		return is, false
-	default:
-		d.answer(w, is, page.Refused(v.Status, v.Substatus), 0)
-		return is, false
+// by is what keeps a request from a place and an instance.
+type by uint8
+
+const (
+	byNothing by = iota
+	byRules
+	byHandlers
+	bySize
+)
+
+// judgement is what becomes of a request before a place or an instance is needed.
+type judgement struct {
+	is rules
+	by by
+	// status and substatus are those of byRules, which may be filter.Abort.
+	status, substatus int
+}
+
+// told has the words for a judgement.
+type told struct {
+	why filter.Reason
+	// unasked says that there are rules about clients, and the client is not known.
+	unasked bool
+}
+
+// judge asks the rules, then the handlers, then the limit of bodies. With words it says why as well, also of a request that has
+// not come. It changes nothing.
+func (d *running) judge(r *forward.Request, words *told) judgement {
+	var j judgement
+	if d.spec.Filter != nil {
+		q := filter.Request{
+			Method: r.Method, Path: r.Path, Query: r.Query, Base: len(r.Base), Fields: r.Fields, Length: r.ContentLength,
+			Client: r.Client.Addr(), Secure: r.Secure, Certificate: len(r.ClientCertificate) > 0,
+		}
+		var v filter.Verdict
+		if words == nil {
+			v = d.spec.Filter.Check(&q)
+		} else {
+			v, words.why, words.unasked = d.spec.Filter.Explain(&q)
+		}
+		j.is.place = v.Place
+		if v.Status != 0 {
+			j.by, j.status, j.substatus = byRules, v.Status, v.Substatus
+			return j
+		}
+		switch {
+		case v.Body > 0:
+			j.is.body = v.Body
+		case v.Body == 0:
+			j.is.body = forward.NoBody
+		}
 	}
-	switch {
-	case v.Body > 0:
-		is.body = v.Body
-	case v.Body == 0:
-		is.body = forward.NoBody
+	opt := d.options(j.is)
+	switch h := d.spec.Handlers; {
+	case h != nil && !h.Take(r.Method, r.Path[len(r.Base):]):
+		j.by = byHandlers
+	case opt.TooLarge(r):
+		j.by = bySize
 	}
-	if r.Upgrade && v.Place.NoWebSockets { // what is left is a plain GET (WS-1)
-		r.Upgrade, r.Body = false, nil
+	return j
+}
+
+// refusal is the page of a request that is not let through.
+func (j *judgement) refusal() page.Page {
+	switch j.by {
+	case byHandlers:
+		return page.Unmapped()
+	case bySize:
+		return page.TooLarge()
 	}
-	return is, true
+	return page.Refused(j.status, j.substatus)
 }
 
 // apply makes the options of a request what its rules say.
@@ -56,13 +101,18 @@ func (is rules) apply(opt *forward.Options) {
 	}
 }
 
+// ownPage gives what web.config has in the place of a page of ours.
+func (d *running) ownPage(is rules, p page.Page) (filter.Page, bool) {
+	return is.place.Page(p.Status, p.Substatus, d.spec.PlainErrors && p.Code == page.Plain502().Code)
+}
+
 // answer sends a page of ours, or what web.config has in its place.
 func (d *running) answer(w forward.ResponseWriter, is rules, p page.Page, retryAfter int) {
 	if is.place == nil {
 		send(w, p, retryAfter)
 		return
 	}
-	own, ok := is.place.Page(p.Status, p.Substatus, d.spec.PlainErrors && p.Code == page.Plain502().Code)
+	own, ok := d.ownPage(is, p)
 	a := answer{page: p, kind: page.ContentType, retryAfter: retryAfter, add: is.place.Add}
 	switch {
 	case !ok:

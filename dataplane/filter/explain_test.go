@@ -39,7 +39,9 @@ func TestReasons(t *testing.T) {
 // Without a client what is said about clients is left out, and nothing else is.
 func TestUnknownClient(t *testing.T) {
 	s := Compile([]Rules{{Segments: []string{"bin"}}, {Path: "intern", Clients: Clients{DenyUnlisted: true}, Segments: []string{"bin"}}})
-	unknown := func(target string) *Request { return with(ask("GET", target), func(q *Request) { q.Client = netip.Addr{} }) }
+	unknown := func(target string) *Request {
+		return with(ask("GET", target), func(q *Request) { q.Client = netip.Addr{} })
+	}
 	for target, want := range map[string]struct {
 		status  int
 		unasked bool

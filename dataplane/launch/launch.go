@@ -78,6 +78,8 @@ type Plan struct {
 	ErrorLink string
 	// Handlers says which requests go to the application; nil: all.
 	Handlers []webconfig.Handler
+	// Everything is the handler that sends all requests to the application; nil: there is none.
+	Everything *webconfig.Handler
 	// BodyLimit is site.Unlimited or a number of bytes.
 	BodyLimit          int64
 	Concurrency, Queue int
@@ -163,7 +165,7 @@ func (p *Plan) settings(in Input, packaged bool) error {
 	if plain := either(a.DisableStartUpErrorPage, c.DisableStartUpErrorPage); plain != nil {
 		p.PlainErrors = *plain
 	}
-	p.Handlers = c.Mapping()
+	p.Handlers, p.Everything = c.Mapping(), c.Everything()
 	p.BodyLimit = limits.Body.Default
 	if a.BodyLimit != nil {
 		p.BodyLimit = *a.BodyLimit

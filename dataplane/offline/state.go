@@ -53,6 +53,14 @@ func New(site, root string, changed func()) *State {
 // Answer gives what to say to requests; nil: the application is in service.
 func (s *State) Answer() *Answer { return s.answer.Load() }
 
+// Peek gives the answer that a request would find which came now. It looks at the folder, and changes nothing.
+func (s *State) Peek() *Answer {
+	local, here := read(s.root)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return decide(s.site, s.notices, local, here, time.Now())
+}
+
 // SetNotices says which notices there are, whomever they are about.
 func (s *State) SetNotices(notices []Notice) {
 	s.mu.Lock()

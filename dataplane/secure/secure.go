@@ -117,6 +117,15 @@ func (t *Table) Session(state tls.ConnectionState) (*Session, error) {
 	return s, nil
 }
 
+// Asks gives what is asked of clients that name somebody.
+func (t *Table) Asks(name string) tls.ClientAuthType {
+	b, ok := t.names.Lookup([]byte(name))
+	if !ok {
+		return tls.NoClientCert
+	}
+	return b.config.ClientAuth
+}
+
 // Serves reports whether a connection may be asked for a host: by TLS, for one that has the same certificates and asks
 // the same of clients as the one it was made for. A nil Table is that of a listener without TLS, a nil Session of a
 // connection without it. It does not allocate.

@@ -196,20 +196,15 @@ func (p *Pool) wait(ctx context.Context, i *instance) error {
 
 // take gives the current instance of a slot, started or not, or starts one; the lock is held.
 func (p *Pool) take(s *slot, why meter.Reason) (*instance, error) {
-	if p.closed {
-		return nil, ErrStopping
-	}
-	if s.current != nil {
-		return s.current, nil
-	}
-	if err := p.refused(s, time.Now()); err != nil {
-		return nil, err
+	i, err := p.standing(s)
+	if i != nil || err != nil {
+		return i, err
 	}
 	if s.failure != nil {
 		why = meter.Failure
 	}
 	p.config.Meter.Started(why)
-	i := p.newInstance(s)
+	i = p.newInstance(s)
 	if p.config.Alone && s.leaving != nil {
 		i.after = s.leaving.over
 	}
@@ -217,6 +212,17 @@ func (p *Pool) take(s *slot, why meter.Reason) (*instance, error) {
 	p.retired.Add(1)
 	go i.launch()
 	return i, nil
+}
+
+// standing gives the current instance of a slot, nil where one may be started; the lock is held.
+func (p *Pool) standing(s *slot) (*instance, error) {
+	switch {
+	case p.closed:
+		return nil, ErrStopping
+	case s.current != nil:
+		return s.current, nil
+	}
+	return nil, p.refused(s, time.Now())
 }
 
 // refused says why nothing may be started in a slot now; the lock is held.

@@ -76,13 +76,23 @@ func (p *Pool) Choose(wanted uint32, least bool) int {
 	if n == 1 {
 		return 0
 	}
+	turn := uint32(0)
+	if wanted == 0 || wanted > n {
+		turn = p.turn.Add(1)
+	}
+	return p.choose(wanted, least, turn)
+}
+
+// choose is Choose where turn counts the requests that asked for no slot, this one among them.
+func (p *Pool) choose(wanted uint32, least bool, turn uint32) int {
+	n := uint32(len(p.slots))
 	at := wanted - 1
 	switch {
 	case wanted > 0 && wanted <= n:
 	case least:
-		return p.least()
+		return p.least(turn)
 	default:
-		at = (p.turn.Add(1) + n - 1) % n
+		at = (turn + n - 1) % n
 	}
 	if s := &p.slots[at]; s.shut() {
 		if other := p.serving(s); other != nil {
@@ -93,9 +103,9 @@ func (p *Pool) Choose(wanted uint32, least bool) int {
 }
 
 // least gives the first slot with the lowest load, beginning with another one each time.
-func (p *Pool) least() int {
+func (p *Pool) least(turn uint32) int {
 	n := len(p.slots)
-	from, best, lowest := int(p.turn.Add(1)%uint32(n)), 0, int64(math.MaxInt64)
+	from, best, lowest := int(turn%uint32(n)), 0, int64(math.MaxInt64)
 	for k := range n {
 		at := (from + k) % n
 		if load := p.slots[at].load(); k == 0 || load < lowest {

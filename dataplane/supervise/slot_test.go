@@ -42,11 +42,15 @@ func TestChooseTrace(t *testing.T) {
 			p.slots[numbers[0]-1].become(t, p, words[0], numbers[1])
 			continue
 		}
-		at := map[string]func() int{
-			"ask":    func() int { return p.Choose(0, false) },
-			"wanted": func() int { return p.Choose(uint32(numbers[0]), false) },
-			"least":  func() int { return p.Choose(0, true) },
-		}[words[0]]()
+		wanted, least := uint32(0), words[0] == "least"
+		if words[0] == "wanted" {
+			wanted = uint32(numbers[0])
+		}
+		foreseen := p.choose(wanted, least, p.turn.Load()+1)
+		at := p.Choose(wanted, least)
+		if at != foreseen {
+			t.Errorf("%s: %d was foreseen, %d is chosen", command, foreseen, at)
+		}
 		fmt.Fprintf(got, "%s -> %d\n", command, p.slots[at].number)
 	}
 	if diff := cmp.Diff(string(data), got.String()); diff != "" {

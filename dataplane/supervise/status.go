@@ -21,6 +21,8 @@ type Status struct {
 	StartTime time.Time
 	// Recycled is what was last done to the instance of this slot by the application's rules; nil: nothing.
 	Recycled *Recycled
+	// InFlight is how many requests it has.
+	InFlight int64
 }
 
 // Status tells of every slot that has, or had, an instance.
@@ -58,7 +60,7 @@ func (p *Pool) statusOf(slot *slot) (s Status, ok bool) {
 		}
 		return s, slot.last != nil || slot.failure != nil
 	}
-	s.Run, s.State, s.Port, s.StartTime = i.run, i.state, i.at.Port, i.started
+	s.Run, s.State, s.Port, s.StartTime, s.InFlight = i.run, i.state, i.at.Port, i.started, i.inFlight.Load()
 	if i.process != nil {
 		s.PID = i.process.Pid()
 	}

@@ -38,11 +38,11 @@ func (t *Turnstile) join(party Party) (*waiter, error) {
 	for {
 		word := t.word.Load()
 		switch {
-		case t.line.len() == 0 && word/one < t.places.Load():
+		case t.free(word):
 			if t.word.CompareAndSwap(word, word+one) {
 				return nil, nil
 			}
-		case t.line.len() >= t.limits.Line && !t.makeRoom(party):
+		case t.lined() && !t.makeRoom(party):
 			t.full.Add(1)
 			return nil, ErrFull
 		case word&mark != 0 || t.word.CompareAndSwap(word, word|mark):
@@ -55,6 +55,12 @@ func (t *Turnstile) join(party Party) (*waiter, error) {
 		}
 	}
 }
+
+// free says that a request needs not wait; the lock is held.
+func (t *Turnstile) free(word int64) bool { return t.line.len() == 0 && word/one < t.places.Load() }
+
+// lined says that the line has no room; the lock is held.
+func (t *Turnstile) lined() bool { return t.line.len() >= t.limits.Line }
 
 func (t *Turnstile) standing(party Party) standing {
 	if t.regulars.has(party.Client) {
@@ -141,9 +147,39 @@ type Load struct {
 func (t *Turnstile) Load() Load {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.load()
+}
+
+func (t *Turnstile) load() Load {
 	places := int(t.word.Load() / one)
 	return Load{
 		InFlight: max(places-t.starting+int(t.yielded.Load()), 0), Places: places, Queued: t.line.len() + t.starting,
 		Full: t.full.Load(), Late: t.late.Load(),
 	}
+}
+
+// Outlook is what a request would find that came now.
+type Outlook struct {
+	Load
+	Limits Limits
+	// Waits says that it would stand in line; Err is ErrFull when it could not, and ErrClosed when there is nothing to wait for.
+	Waits bool
+	Err   error
+}
+
+// Outlook tells what Enter would do. Nobody is let in or sent away.
+func (t *Turnstile) Outlook(party Party) Outlook {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := Outlook{Load: t.load(), Limits: t.limits}
+	switch {
+	case t.free(t.word.Load()):
+	case t.closed:
+		o.Err = ErrClosed
+	case t.lined() && t.line.surplus(t.standing(party)) == nil:
+		o.Err = ErrFull
+	default:
+		o.Waits = true
+	}
+	return o
 }

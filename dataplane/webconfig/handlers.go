@@ -139,6 +139,14 @@ func (c *Config) Mapping() []Handler {
 	return c.Handlers
 }
 
+// Everything gives the handler that sends all requests to the application; nil: there is none.
+func (c *Config) Everything() *Handler {
+	if i := slices.IndexFunc(c.Handlers, Handler.everything); i >= 0 {
+		return &c.Handlers[i]
+	}
+	return nil
+}
+
 // mapping says, when all is read, what does not go to the application.
 func (r *reader) mapping(at place) {
 	c := r.config

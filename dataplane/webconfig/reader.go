@@ -29,7 +29,7 @@ type reader struct {
 	// describing is where attributes are described instead of read; nil while a file is read.
 	describing *Section
 	// met are the sections that may stand once at a place; open is what the site accepts to be open to everybody.
-	met  map[seen]place
+	met map[seen]place
 	// from is the section whose edits are being read.
 	from filter.Source
 	open []string
