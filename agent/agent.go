@@ -23,6 +23,7 @@ import (
 	"github.com/ancora-fleet/ancora/agent/session"
 	"github.com/ancora-fleet/ancora/agent/tail"
 	"github.com/ancora-fleet/ancora/dataplane"
+	"github.com/ancora-fleet/ancora/dataplane/explain"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/proctree"
@@ -80,7 +81,8 @@ func New(config Config) (*Agent, error) {
 	}
 	a.admin = admin.New(admin.Config{
 		RunDir: config.RunDir, Version: config.Version, Logger: config.Logger,
-		Counts: func() []dataplane.SiteCounts { return a.server.Counts() },
+		Counts:  func() []dataplane.SiteCounts { return a.server.Counts() },
+		Explain: func(q explain.Question) *explain.Trail { return a.wanted.explain(q) },
 	})
 	policy, err := a.readPolicy()
 	if err != nil {
@@ -139,7 +141,7 @@ func (a *Agent) follow(ctx context.Context) error {
 	return session.New(session.Config{
 		Host: a.identity.Host, InstanceID: instanceID(), BootID: bootID(), Version: a.config.Version,
 		Facts: a.facts, Controllers: a.identity.Controllers, TLS: func() (*tls.Config, error) { return a.identity.TLS(), nil },
-		Assignments: a.wanted, Reporter: a.reporter, Logs: tail.New(a.journal, a.log.Named("tail")), Logger: a.log,
+		Assignments: a.wanted, Explain: a.explain, Reporter: a.reporter, Logs: tail.New(a.journal, a.log.Named("tail")), Logger: a.log,
 	}).Run(ctx)
 }
 

@@ -58,7 +58,7 @@ func (c *Controller) newServers(l *listeners) *servers {
 		api.Errors(c.logger),
 		auth.Operators{Views: c.store}.Options(),
 	)...)
-	api.Register(operators, api.Config{Store: c.store, Tokens: c.authority, Logs: broker, Logger: c.config.Logger})
+	api.Register(operators, api.Config{Store: c.store, Tokens: c.authority, Logs: broker, Hosts: dispatcher, Logger: c.config.Logger})
 	alive := health.NewServer()
 	healthv1.RegisterHealthServer(operators, alive)
 

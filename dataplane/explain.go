@@ -17,7 +17,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
-// mostNames is how many hostnames of a listener are told where none of them fits.
+// mostNames is how many hostnames of a listener are told where none of them fits, and how many sites that claim one.
 const mostNames = 20
 
 // imagined is a request on its way through this host.
@@ -286,11 +286,15 @@ func (x *imagined) elsewhere() {
 
 // claimed names the other sites that say the host name is theirs too.
 func (x *imagined) claimed() {
+	told := 0
 	for _, d := range x.desired.Sites {
-		if name := d.Site.Name; name != x.Site && name != x.q.Site && claims(d.Site, x.listener, x.host) {
-			if r := x.sites[name]; r != nil && cmp.Or(r.rejected, r.route) != "" {
-				x.Warn(explain.Hostname, "site %s claims it too: %s", name, cmp.Or(r.rejected, r.route))
-			}
+		name := d.Site.Name
+		if name == x.Site || name == x.q.Site || told == mostNames || !claims(d.Site, x.listener, x.host) {
+			continue
+		}
+		if r := x.sites[name]; r != nil && cmp.Or(r.rejected, r.route) != "" {
+			x.Warn(explain.Hostname, "site %s claims it too: %s", name, cmp.Or(r.rejected, r.route))
+			told++
 		}
 	}
 }

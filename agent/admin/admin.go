@@ -1,5 +1,5 @@
 // Package admin is the listener for those who look after this host: counters for Prometheus at /metrics, a word on health at
-// /healthz. It is a socket in the run directory that only the agent's user may open and, where the policy says so, an address
+// /healthz, and on the socket at /explain what would become of a request. It is a socket in the run directory that only the agent's user may open and, where the policy says so, an address
 // of the loopback interface. It never serves visitors.
 package admin
 
@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ancora-fleet/ancora/dataplane"
+	"github.com/ancora-fleet/ancora/dataplane/explain"
 )
 
 // SocketName is the name of the socket in the run directory.
@@ -34,7 +35,9 @@ type Config struct {
 	Version string
 	// Counts gives what was counted.
 	Counts func() []dataplane.SiteCounts
-	Logger hclog.Logger
+	// Explain says what would become of a request.
+	Explain func(explain.Question) *explain.Trail
+	Logger  hclog.Logger
 }
 
 // Server answers on the socket, and on an address if there is one.
@@ -70,7 +73,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	path := filepath.Join(s.config.RunDir, SocketName)
-	socket := s.start(ctx, path, handler, func() (net.Listener, error) { return listenSocket(path) })
+	socket := s.start(ctx, path, s.onSocket(handler), func() (net.Listener, error) { return listenSocket(path) })
 	defer socket()
 	tcp := func() {}
 	defer func() { tcp() }()

@@ -34,6 +34,9 @@ type Assignments interface {
 	Manifest(*agentv1.Manifest) *agentv1.ManifestResult
 }
 
+// Explain says what this host would do with a request; the error why it cannot say.
+type Explain func(*typesv1.ExplainQuestion) (*typesv1.Explanation, error)
+
 // Config is for New.
 type Config struct {
 	Host string
@@ -44,9 +47,11 @@ type Config struct {
 	Controllers []string
 	TLS         func() (*tls.Config, error)
 	Assignments Assignments
-	Reporter    *report.Reporter
-	Logs        *tail.Tail
-	Logger      hclog.Logger
+	// Explain is nil where nothing can be explained.
+	Explain  Explain
+	Reporter *report.Reporter
+	Logs     *tail.Tail
+	Logger   hclog.Logger
 }
 
 // session is one registration.
@@ -59,6 +64,8 @@ type session struct {
 	// controllers is what Welcome says for the next dial; none: as before.
 	controllers []string
 	wishes      chan *agentv1.LogSubscription
+	questions   chan *agentv1.Explain
+	answers     chan *agentv1.SessionRequest
 }
 
 var errLease = errors.New("nothing was heard from the controller within the lease")
@@ -75,7 +82,7 @@ func (c *Connector) serve(ctx context.Context, conn *grpc.ClientConn, dial tail.
 	if err != nil {
 		return false, err
 	}
-	s := &session{config: &c.config, log: c.log, stream: stream, wishes: make(chan *agentv1.LogSubscription, 64)}
+	s := &session{config: &c.config, log: c.log, stream: stream, wishes: make(chan *agentv1.LogSubscription, 64), questions: make(chan *agentv1.Explain, mostQuestions), answers: make(chan *agentv1.SessionRequest)}
 	received, sending := make(chan *agentv1.SessionResponse), make(chan *agentv1.SessionRequest)
 	ended := make(chan error, 2) // one of each direction
 	working.Go(func() { ended <- s.receive(ctx, received) })
@@ -86,6 +93,7 @@ func (c *Connector) serve(ctx context.Context, conn *grpc.ClientConn, dial tail.
 		c.controllers = s.controllers
 	}
 	working.Go(func() { s.send(ctx, sending, ended) })
+	working.Go(func() { s.explain(ctx) })
 	working.Go(func() { c.config.Logs.Run(ctx, dial, s.wishes) })
 	return true, s.run(ctx, received, sending, ended)
 }
@@ -128,7 +136,7 @@ func (s *session) hello(ctx context.Context, received <-chan *agentv1.SessionRes
 	store, generation, held := c.Assignments.Held()
 	err := s.stream.Send(&agentv1.SessionRequest{Message: &agentv1.SessionRequest_Hello{Hello: &agentv1.Hello{
 		Host: c.Host, AgentInstanceId: c.InstanceID, BootId: c.BootID, AgentVersion: c.Version, Facts: c.Facts(),
-		StoreId: store, Generation: generation, Held: held,
+		StoreId: store, Generation: generation, Held: held, Capabilities: c.capabilities(),
 	}}})
 	if err != nil && !errors.Is(err, io.EOF) { // EOF: the reason comes from the other direction
 		return err
@@ -167,10 +175,10 @@ func (s *session) run(ctx context.Context, received <-chan *agentv1.SessionRespo
 	for {
 		var to chan<- *agentv1.SessionRequest
 		var next *agentv1.SessionRequest
-		changed, silent := s.config.Reporter.Changed(), beat.C
+		changed, silent, answers := s.config.Reporter.Changed(), beat.C, s.answers
 		if len(waiting) > 0 {
 			to, next = sending, waiting[0]
-			changed, silent = nil, nil
+			changed, silent, answers = nil, nil, nil
 		}
 		select {
 		case m := <-received:
@@ -181,6 +189,8 @@ func (s *session) run(ctx context.Context, received <-chan *agentv1.SessionRespo
 			beat.Reset(s.beat)
 		case <-changed:
 			waiting = s.config.Reporter.Changes()
+		case m := <-answers:
+			waiting = append(waiting, m)
 		case <-silent:
 			waiting = []*agentv1.SessionRequest{{Message: &agentv1.SessionRequest_Heartbeat{Heartbeat: &agentv1.Heartbeat{}}}}
 		case <-lease.C:
@@ -210,6 +220,12 @@ func (s *session) take(ctx context.Context, m *agentv1.SessionResponse) []*agent
 		select {
 		case s.wishes <- m.LogSubscription:
 		case <-ctx.Done():
+		}
+	case *agentv1.SessionResponse_Explain:
+		select {
+		case s.questions <- m.Explain:
+		default: // whoever asks has a limit
+			s.log.Warn("too many questions wait, one is not answered")
 		}
 	}
 	return nil

@@ -26,6 +26,7 @@ type Config struct {
 	Store  *store.Store
 	Tokens joinTokens
 	Logs   logStreamer
+	Hosts  explainer
 	Logger hclog.Logger
 }
 
@@ -38,6 +39,7 @@ func Register(server grpc.ServiceRegistrar, config Config) {
 	controlv1.RegisterInstanceServiceServer(server, &instances{services: s})
 	controlv1.RegisterOfflineServiceServer(server, &offline{services: s})
 	controlv1.RegisterLogServiceServer(server, &logs{services: s, streamer: config.Logs})
+	controlv1.RegisterExplainServiceServer(server, &explains{services: s, hosts: config.Hosts})
 }
 
 // services is what they have in common.

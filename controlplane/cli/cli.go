@@ -104,7 +104,7 @@ did not, 4 timed out waiting, 5 not found, 6 changed by somebody else meanwhile,
 			root.AddCommand(c)
 		}
 	}
-	add("see", p.getCommand(), p.describeCommand(), p.logsCommand())
+	add("see", p.getCommand(), p.describeCommand(), p.logsCommand(), p.explainCommand())
 	add("change", p.applyCommand(), p.deleteCommand(), p.labelCommand(), p.offlineCommand(), p.onlineCommand(), p.recycleCommand())
 	add("set up", p.devCommand(), p.tokenCommand(), p.importCommand(), p.schemaCommand())
 	root.AddCommand(p.versionCommand(), p.completionCommand())

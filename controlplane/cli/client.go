@@ -27,6 +27,7 @@ type client struct {
 	offline   controlv1.OfflineServiceClient
 	tokens    controlv1.TokenServiceClient
 	logs      controlv1.LogServiceClient
+	explains  controlv1.ExplainServiceClient
 }
 
 // connect returns the connection to the controller of the context, made at its first use. Nothing is sent yet: an
@@ -71,6 +72,7 @@ func dial(c *controllerContext) (*client, error) {
 		offline:   controlv1.NewOfflineServiceClient(conn),
 		tokens:    controlv1.NewTokenServiceClient(conn),
 		logs:      controlv1.NewLogServiceClient(conn),
+		explains:  controlv1.NewExplainServiceClient(conn),
 	}, nil
 }
 

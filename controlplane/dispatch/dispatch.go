@@ -47,7 +47,8 @@ type Dispatcher struct {
 	mu            sync.Mutex
 	sessions      map[string]*session // by host
 	subscriptions map[string]*Subscription
-	changed       chan struct{} // closed when a session begins or ends
+	questions     map[string]*question // by id
+	changed       chan struct{}        // closed when a session begins or ends
 }
 
 // New makes a Dispatcher.
@@ -60,7 +61,7 @@ func New(config Config) *Dispatcher {
 	}
 	return &Dispatcher{
 		store: config.Store, observed: config.Store.Observed(), lease: config.Lease, log: config.Logger.Named("dispatch"),
-		sessions: map[string]*session{}, subscriptions: map[string]*Subscription{}, changed: make(chan struct{}),
+		sessions: map[string]*session{}, subscriptions: map[string]*Subscription{}, questions: map[string]*question{}, changed: make(chan struct{}),
 	}
 }
 
@@ -157,6 +158,12 @@ func (d *Dispatcher) end(s *session) {
 	for _, sub := range d.subscriptions {
 		if sub.session == s {
 			sub.fail(fmt.Errorf("%w: the session of the host has ended", ErrBroken))
+		}
+	}
+	for id, q := range d.questions {
+		if q.session == s {
+			delete(d.questions, id)
+			close(q.answer)
 		}
 	}
 	d.wake()

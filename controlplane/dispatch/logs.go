@@ -62,7 +62,7 @@ func (d *Dispatcher) Subscribe(host string, query *typesv1.LogQuery) (*Subscript
 	}
 	sub := &Subscription{dispatcher: d, id: rand.Text(), session: s, arrived: make(chan struct{}, 1)}
 	if !s.tell(&agentv1.LogSubscription{SubscriptionId: sub.id, Query: query}) {
-		return nil, fmt.Errorf("too many messages wait for host %s", host)
+		return nil, tooMany(host)
 	}
 	d.subscriptions[sub.id] = sub
 	sub.opening = time.AfterFunc(openLimit, func() { sub.fail(errors.New("the host does not send lines")) })
@@ -70,13 +70,20 @@ func (d *Dispatcher) Subscribe(host string, query *typesv1.LogQuery) (*Subscript
 }
 
 func (s *session) tell(l *agentv1.LogSubscription) bool {
+	return s.offer(&agentv1.SessionResponse{Message: &agentv1.SessionResponse_LogSubscription{LogSubscription: l}})
+}
+
+// offer puts a message among those that wait, if there is room.
+func (s *session) offer(m *agentv1.SessionResponse) bool {
 	select {
-	case s.out <- &agentv1.SessionResponse{Message: &agentv1.SessionResponse_LogSubscription{LogSubscription: l}}:
+	case s.out <- m:
 		return true
 	default:
 		return false
 	}
 }
+
+func tooMany(host string) error { return fmt.Errorf("too many messages wait for host %s", host) }
 
 // Next gives the next block; io.EOF when the host has sent all that was asked for. What it gives is paid back as credit.
 func (s *Subscription) Next(ctx context.Context) (*typesv1.LogBlock, error) {

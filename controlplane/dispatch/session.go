@@ -33,7 +33,7 @@ type session struct {
 	lease  *time.Timer                   // ends it when nothing is heard
 	echo   chan struct{}                 // a heartbeat came
 	took   chan int64                    // a manifest of this generation was taken
-	out    chan *agentv1.SessionResponse // subscriptions
+	out    chan *agentv1.SessionResponse // subscriptions and questions
 
 	held    map[string]bool // digests of documents the agent has
 	applied int64           // generation of the manifest it applied last, of this store
@@ -201,6 +201,8 @@ func (s *session) take(m *agentv1.SessionRequest) {
 		o.SetInstances(s.host, s.id, m.InstanceReport.GetComplete(), m.InstanceReport.GetInstances())
 	case *agentv1.SessionRequest_ManifestResult:
 		s.manifestResult(m.ManifestResult)
+	case *agentv1.SessionRequest_Explained:
+		s.dispatcher.explained(s, m.Explained)
 	}
 }
 

@@ -4,22 +4,8 @@ package explain
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 )
-
-// Question is a request that has not come.
-type Question struct {
-	// Site is whose answer is expected; empty: whichever site answers.
-	Site string
-	// Scheme is http or https. Authority is host and port as a URL has them, Target path and query as a request has them.
-	Scheme, Authority, Target string
-	Method                    string
-	// Listener is the one that it is to come in by; empty: the one that the URL means on this host.
-	Listener string
-	// Client is where it comes from; the zero value: not known, and no rule about clients is asked.
-	Client netip.Addr
-}
 
 // Kind is what a step is about.
 type Kind string

@@ -3,7 +3,6 @@ package explain
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Hosted is what one host would do.
@@ -65,7 +64,7 @@ func Lines(group []Hosted) []string {
 		}
 	}
 	answer := group[0].Answer.String()
-	if strings.TrimSpace(group[0].Site) != "" {
+	if group[0].Site != "" {
 		answer += ", site " + group[0].Site
 		if group[0].Application != "" && group[0].Application != "/" {
 			answer += " application " + group[0].Application

@@ -119,7 +119,7 @@ func (p *Place) reason404(q *Request, path decoded, substatus int) (Rule, string
 	case 7:
 		last := path.text[bytes.LastIndexByte(path.text, '/')+1:]
 		if i := bytes.LastIndexByte(last, '.'); i >= 0 {
-			return RuleExtensions, fmt.Sprintf("extension %s is not allowed", last[i:])
+			return RuleExtensions, fmt.Sprintf("extension %q is not allowed", last[i:])
 		}
 		return RuleExtensions, "a path without an extension is not allowed"
 	case 8:

@@ -24,7 +24,7 @@ func TestReasons(t *testing.T) {
 		"sequence":  {ask("GET", "/a/OLD/b"), `the path holds "/old/", which is denied`, 7},
 		"segment":   {ask("GET", "/a/Bin"), `segment "bin" of the path is hidden`, 7},
 		"encoded":   {ask("GET", "/a%2Fbin"), `segment "bin" of the path is hidden`, 7},
-		"extension": {ask("GET", "/a.BAK"), "extension .bak is not allowed", 7},
+		"extension": {ask("GET", "/a.BAK"), `extension ".bak" is not allowed`, 7},
 		"query":     {ask("GET", "/?secret=1"), "the query holds a sequence that is denied", 7},
 		"length":    {ask("GET", "/aaaaaaaaaaaaaaaaaaaa"), "the path has 21 bytes, maxUrl is 20", 7},
 		"TLS":       {with(ask("GET", "/"), func(q *Request) { q.Secure = false }), "sslFlags asks for TLS", 7},

@@ -49,10 +49,12 @@ func rules() []rule {
 			reason: "controller and agent meet on the wire only"},
 		{below: "controlplane", forbid: func(imported string) bool {
 			return inside("dataplane")(imported) &&
-				!slices.Contains([]string{"dataplane/site", "dataplane/webconfig", "dataplane/sitefile", "dataplane/wire", "dataplane/xmltree"}, imported)
-		}, reason: "the controller knows the site model and the pure leaves that read its files, not the proxy"},
+				!slices.Contains([]string{"dataplane/site", "dataplane/webconfig", "dataplane/sitefile", "dataplane/wire", "dataplane/xmltree", "dataplane/explain"}, imported)
+		}, reason: "the controller knows the site model, the pure leaves that read its files and the words of explanations, not the proxy"},
 		{below: "dataplane/xmltree", forbid: inside("dataplane"),
 			reason: "a leaf that both planes read files with: it knows none of what it reads"},
+		{below: "dataplane/explain", forbid: inside("dataplane"),
+			reason: "a leaf with words for all who decide: it decides nothing"},
 		{below: "controlplane/cli", forbid: inside("controlplane/store", "controlplane/api", "controlplane/dispatch", "controlplane/logbroker", "controlplane/pki", "controlplane/auth"),
 			reason: "the operators' command line asks a controller, it is none"},
 		{below: "controlplane/cli", forbid: module("go.etcd.io"),

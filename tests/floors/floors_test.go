@@ -28,6 +28,7 @@ func TestPlantedViolations(t *testing.T) {
 		{"dataplane/site", Module + "/proto/ancora/types/v1"},
 		{"dataplane/app", "net/http"},
 		{"dataplane/xmltree", Module + "/dataplane/site"},
+		{"dataplane/explain", Module + "/dataplane/route"},
 		{"dataplane/keeper", Module + "/dataplane/site"},
 		{"agent/session", Module + "/controlplane/dispatch"},
 		{"agent/session", "net/http"},

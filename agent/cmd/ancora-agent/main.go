@@ -56,7 +56,7 @@ func execute(ctx context.Context, env environment) int {
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(runCommand(env), joinCommand(env), serveCommand(env), checkCommand(env), versionCommand(env), demoCommand(env))
+	root.AddCommand(runCommand(env), joinCommand(env), serveCommand(env), explainCommand(env), checkCommand(env), versionCommand(env), demoCommand(env))
 	root.SetArgs(env.Args)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)

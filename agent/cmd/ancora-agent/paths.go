@@ -85,7 +85,7 @@ func paths(env environment, binary string) []path {
 		{"homes", below("homes"), "", "HOME of applications whose user has none"},
 		{"sockets", below("sockets"), "", "unix sockets of instances"},
 		{"listeners", below("listeners.json"), "", "the ports chosen for listeners at port 0"},
-		{"admin socket", filepath.Join(run, "admin.sock"), "--run-dir", "health and metrics"},
+		{"admin socket", filepath.Join(run, "admin.sock"), "--run-dir", "health, metrics, explain"},
 		{"serve", filepath.Join(stateHome(env), "ancora-agent-serve"), "serve --data", "the same for `serve`: a directory for each folder"},
 		{"unit", "/etc/systemd/system/ancora-agent.service", "", "where the service's unit is put by hand; of a package: /usr/lib/systemd/system"},
 	}

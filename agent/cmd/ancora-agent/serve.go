@@ -179,7 +179,7 @@ func (s *serving) run(ctx context.Context) error {
 		s.server.Run,
 		func(ctx context.Context) error { return s.announce(ctx, fresh) },
 		func(ctx context.Context) error { return s.follow(ctx, kept) },
-		admin.New(admin.Config{RunDir: s.data, Version: version, Counts: s.server.Counts, Logger: s.log}).Run,
+		admin.New(admin.Config{RunDir: s.data, Version: version, Counts: s.server.Counts, Explain: s.server.Explain, Logger: s.log}).Run,
 	} {
 		ctx, cancel := context.WithCancel(ctx)
 		g.Add(func() error { return action(ctx) }, func(error) { cancel() })

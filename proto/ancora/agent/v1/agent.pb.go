@@ -82,6 +82,7 @@ type SessionRequest struct {
 	//	*SessionRequest_InstanceReport
 	//	*SessionRequest_Heartbeat
 	//	*SessionRequest_ManifestResult
+	//	*SessionRequest_Explained
 	Message       isSessionRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -178,6 +179,15 @@ func (x *SessionRequest) GetManifestResult() *ManifestResult {
 	return nil
 }
 
+func (x *SessionRequest) GetExplained() *Explained {
+	if x != nil {
+		if x, ok := x.Message.(*SessionRequest_Explained); ok {
+			return x.Explained
+		}
+	}
+	return nil
+}
+
 type isSessionRequest_Message interface {
 	isSessionRequest_Message()
 }
@@ -206,6 +216,10 @@ type SessionRequest_ManifestResult struct {
 	ManifestResult *ManifestResult `protobuf:"bytes,6,opt,name=manifest_result,json=manifestResult,proto3,oneof"`
 }
 
+type SessionRequest_Explained struct {
+	Explained *Explained `protobuf:"bytes,7,opt,name=explained,proto3,oneof"`
+}
+
 func (*SessionRequest_Hello) isSessionRequest_Message() {}
 
 func (*SessionRequest_SiteStatus) isSessionRequest_Message() {}
@@ -218,6 +232,8 @@ func (*SessionRequest_Heartbeat) isSessionRequest_Message() {}
 
 func (*SessionRequest_ManifestResult) isSessionRequest_Message() {}
 
+func (*SessionRequest_Explained) isSessionRequest_Message() {}
+
 type SessionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -227,6 +243,7 @@ type SessionResponse struct {
 	//	*SessionResponse_Manifest
 	//	*SessionResponse_LogSubscription
 	//	*SessionResponse_Heartbeat
+	//	*SessionResponse_Explain
 	Message       isSessionResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -314,6 +331,15 @@ func (x *SessionResponse) GetHeartbeat() *Heartbeat {
 	return nil
 }
 
+func (x *SessionResponse) GetExplain() *Explain {
+	if x != nil {
+		if x, ok := x.Message.(*SessionResponse_Explain); ok {
+			return x.Explain
+		}
+	}
+	return nil
+}
+
 type isSessionResponse_Message interface {
 	isSessionResponse_Message()
 }
@@ -338,6 +364,10 @@ type SessionResponse_Heartbeat struct {
 	Heartbeat *Heartbeat `protobuf:"bytes,5,opt,name=heartbeat,proto3,oneof"`
 }
 
+type SessionResponse_Explain struct {
+	Explain *Explain `protobuf:"bytes,6,opt,name=explain,proto3,oneof"`
+}
+
 func (*SessionResponse_Welcome) isSessionResponse_Message() {}
 
 func (*SessionResponse_Document) isSessionResponse_Message() {}
@@ -348,6 +378,8 @@ func (*SessionResponse_LogSubscription) isSessionResponse_Message() {}
 
 func (*SessionResponse_Heartbeat) isSessionResponse_Message() {}
 
+func (*SessionResponse_Explain) isSessionResponse_Message() {}
+
 // Hello introduces the agent. It carries facts, never labels.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -357,7 +389,7 @@ type Hello struct {
 	AgentInstanceId string `protobuf:"bytes,2,opt,name=agent_instance_id,json=agentInstanceId,proto3" json:"agent_instance_id,omitempty"`
 	BootId          string `protobuf:"bytes,3,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	AgentVersion    string `protobuf:"bytes,4,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
-	// What this agent can do beyond v1; unknown ones are ignored.
+	// What this agent can do beyond v1; unknown ones are ignored. "explain": it answers Explain.
 	Capabilities []string      `protobuf:"bytes,5,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	Facts        *v1.HostFacts `protobuf:"bytes,6,opt,name=facts,proto3" json:"facts,omitempty"`
 	// Of the manifest last applied; empty and 0 when there is none.
@@ -1109,6 +1141,122 @@ func (x *LogSubscription) GetCancel() bool {
 	return false
 }
 
+// Explain asks what the host would do with a request. The agent answers each with an Explained of the same id, at once and in
+// any order. It is sent only to agents whose Hello has the capability "explain": others would say nothing.
+type Explain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Question      *v1.ExplainQuestion    `protobuf:"bytes,2,opt,name=question,proto3" json:"question,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Explain) Reset() {
+	*x = Explain{}
+	mi := &file_ancora_agent_v1_agent_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Explain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Explain) ProtoMessage() {}
+
+func (x *Explain) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_agent_v1_agent_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Explain.ProtoReflect.Descriptor instead.
+func (*Explain) Descriptor() ([]byte, []int) {
+	return file_ancora_agent_v1_agent_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Explain) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Explain) GetQuestion() *v1.ExplainQuestion {
+	if x != nil {
+		return x.Question
+	}
+	return nil
+}
+
+// Explained answers an Explain.
+type Explained struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Explanation *v1.Explanation        `protobuf:"bytes,2,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	// Why there is no explanation; it is unset then.
+	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Explained) Reset() {
+	*x = Explained{}
+	mi := &file_ancora_agent_v1_agent_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Explained) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Explained) ProtoMessage() {}
+
+func (x *Explained) ProtoReflect() protoreflect.Message {
+	mi := &file_ancora_agent_v1_agent_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Explained.ProtoReflect.Descriptor instead.
+func (*Explained) Descriptor() ([]byte, []int) {
+	return file_ancora_agent_v1_agent_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Explained) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Explained) GetExplanation() *v1.Explanation {
+	if x != nil {
+		return x.Explanation
+	}
+	return nil
+}
+
+func (x *Explained) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 type PublishLogsRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	SubscriptionId string                 `protobuf:"bytes,1,opt,name=subscription_id,json=subscriptionId,proto3" json:"subscription_id,omitempty"`
@@ -1123,7 +1271,7 @@ type PublishLogsRequest struct {
 
 func (x *PublishLogsRequest) Reset() {
 	*x = PublishLogsRequest{}
-	mi := &file_ancora_agent_v1_agent_proto_msgTypes[13]
+	mi := &file_ancora_agent_v1_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1283,7 @@ func (x *PublishLogsRequest) String() string {
 func (*PublishLogsRequest) ProtoMessage() {}
 
 func (x *PublishLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_agent_v1_agent_proto_msgTypes[13]
+	mi := &file_ancora_agent_v1_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1296,7 @@ func (x *PublishLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishLogsRequest.ProtoReflect.Descriptor instead.
 func (*PublishLogsRequest) Descriptor() ([]byte, []int) {
-	return file_ancora_agent_v1_agent_proto_rawDescGZIP(), []int{13}
+	return file_ancora_agent_v1_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PublishLogsRequest) GetSubscriptionId() string {
@@ -1191,7 +1339,7 @@ type PublishLogsResponse struct {
 
 func (x *PublishLogsResponse) Reset() {
 	*x = PublishLogsResponse{}
-	mi := &file_ancora_agent_v1_agent_proto_msgTypes[14]
+	mi := &file_ancora_agent_v1_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1351,7 @@ func (x *PublishLogsResponse) String() string {
 func (*PublishLogsResponse) ProtoMessage() {}
 
 func (x *PublishLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ancora_agent_v1_agent_proto_msgTypes[14]
+	mi := &file_ancora_agent_v1_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1364,7 @@ func (x *PublishLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishLogsResponse.ProtoReflect.Descriptor instead.
 func (*PublishLogsResponse) Descriptor() ([]byte, []int) {
-	return file_ancora_agent_v1_agent_proto_rawDescGZIP(), []int{14}
+	return file_ancora_agent_v1_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PublishLogsResponse) GetSubscriptionId() string {
@@ -1244,7 +1392,7 @@ var File_ancora_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_ancora_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x1bancora/agent/v1/agent.proto\x12\x0fancora.agent.v1\x1a\x19ancora/types/v1/log.proto\x1a\x1dancora/types/v1/offline.proto\x1a\x1cancora/types/v1/status.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa5\x03\n" +
+	"\x1bancora/agent/v1/agent.proto\x12\x0fancora.agent.v1\x1a!ancora/types/v1/explanation.proto\x1a\x19ancora/types/v1/log.proto\x1a\x1dancora/types/v1/offline.proto\x1a\x1cancora/types/v1/status.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe1\x03\n" +
 	"\x0eSessionRequest\x12.\n" +
 	"\x05hello\x18\x01 \x01(\v2\x16.ancora.agent.v1.HelloH\x00R\x05hello\x12>\n" +
 	"\vsite_status\x18\x02 \x01(\v2\x1b.ancora.types.v1.SiteStatusH\x00R\n" +
@@ -1252,14 +1400,16 @@ const file_ancora_agent_v1_agent_proto_rawDesc = "" +
 	"\rnotice_status\x18\x03 \x01(\v2\x1d.ancora.types.v1.NoticeStatusH\x00R\fnoticeStatus\x12J\n" +
 	"\x0finstance_report\x18\x04 \x01(\v2\x1f.ancora.agent.v1.InstanceReportH\x00R\x0einstanceReport\x12:\n" +
 	"\theartbeat\x18\x05 \x01(\v2\x1a.ancora.agent.v1.HeartbeatH\x00R\theartbeat\x12J\n" +
-	"\x0fmanifest_result\x18\x06 \x01(\v2\x1f.ancora.agent.v1.ManifestResultH\x00R\x0emanifestResultB\t\n" +
-	"\amessage\"\xcf\x02\n" +
+	"\x0fmanifest_result\x18\x06 \x01(\v2\x1f.ancora.agent.v1.ManifestResultH\x00R\x0emanifestResult\x12:\n" +
+	"\texplained\x18\a \x01(\v2\x1a.ancora.agent.v1.ExplainedH\x00R\texplainedB\t\n" +
+	"\amessage\"\x85\x03\n" +
 	"\x0fSessionResponse\x124\n" +
 	"\awelcome\x18\x01 \x01(\v2\x18.ancora.agent.v1.WelcomeH\x00R\awelcome\x127\n" +
 	"\bdocument\x18\x02 \x01(\v2\x19.ancora.agent.v1.DocumentH\x00R\bdocument\x127\n" +
 	"\bmanifest\x18\x03 \x01(\v2\x19.ancora.agent.v1.ManifestH\x00R\bmanifest\x12M\n" +
 	"\x10log_subscription\x18\x04 \x01(\v2 .ancora.agent.v1.LogSubscriptionH\x00R\x0flogSubscription\x12:\n" +
-	"\theartbeat\x18\x05 \x01(\v2\x1a.ancora.agent.v1.HeartbeatH\x00R\theartbeatB\t\n" +
+	"\theartbeat\x18\x05 \x01(\v2\x1a.ancora.agent.v1.HeartbeatH\x00R\theartbeat\x124\n" +
+	"\aexplain\x18\x06 \x01(\v2\x18.ancora.agent.v1.ExplainH\x00R\aexplainB\t\n" +
 	"\amessage\"\xc9\x02\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12*\n" +
@@ -1320,7 +1470,14 @@ const file_ancora_agent_v1_agent_proto_rawDesc = "" +
 	"\x0fLogSubscription\x12'\n" +
 	"\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12/\n" +
 	"\x05query\x18\x02 \x01(\v2\x19.ancora.types.v1.LogQueryR\x05query\x12\x16\n" +
-	"\x06cancel\x18\x03 \x01(\bR\x06cancel\"\x96\x01\n" +
+	"\x06cancel\x18\x03 \x01(\bR\x06cancel\"W\n" +
+	"\aExplain\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12<\n" +
+	"\bquestion\x18\x02 \x01(\v2 .ancora.types.v1.ExplainQuestionR\bquestion\"q\n" +
+	"\tExplained\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
+	"\vexplanation\x18\x02 \x01(\v2\x1c.ancora.types.v1.ExplanationR\vexplanation\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\x96\x01\n" +
 	"\x12PublishLogsRequest\x12'\n" +
 	"\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12/\n" +
 	"\x05block\x18\x02 \x01(\v2\x19.ancora.types.v1.LogBlockR\x05block\x12\x10\n" +
@@ -1351,7 +1508,7 @@ func file_ancora_agent_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_ancora_agent_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ancora_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_ancora_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_ancora_agent_v1_agent_proto_goTypes = []any{
 	(DocumentKind)(0),           // 0: ancora.agent.v1.DocumentKind
 	(*SessionRequest)(nil),      // 1: ancora.agent.v1.SessionRequest
@@ -1367,48 +1524,56 @@ var file_ancora_agent_v1_agent_proto_goTypes = []any{
 	(*InstanceReport)(nil),      // 11: ancora.agent.v1.InstanceReport
 	(*Heartbeat)(nil),           // 12: ancora.agent.v1.Heartbeat
 	(*LogSubscription)(nil),     // 13: ancora.agent.v1.LogSubscription
-	(*PublishLogsRequest)(nil),  // 14: ancora.agent.v1.PublishLogsRequest
-	(*PublishLogsResponse)(nil), // 15: ancora.agent.v1.PublishLogsResponse
-	(*v1.SiteStatus)(nil),       // 16: ancora.types.v1.SiteStatus
-	(*v1.NoticeStatus)(nil),     // 17: ancora.types.v1.NoticeStatus
-	(*v1.HostFacts)(nil),        // 18: ancora.types.v1.HostFacts
-	(*durationpb.Duration)(nil), // 19: google.protobuf.Duration
-	(*v1.InstanceStatus)(nil),   // 20: ancora.types.v1.InstanceStatus
-	(*v1.LogQuery)(nil),         // 21: ancora.types.v1.LogQuery
-	(*v1.LogBlock)(nil),         // 22: ancora.types.v1.LogBlock
+	(*Explain)(nil),             // 14: ancora.agent.v1.Explain
+	(*Explained)(nil),           // 15: ancora.agent.v1.Explained
+	(*PublishLogsRequest)(nil),  // 16: ancora.agent.v1.PublishLogsRequest
+	(*PublishLogsResponse)(nil), // 17: ancora.agent.v1.PublishLogsResponse
+	(*v1.SiteStatus)(nil),       // 18: ancora.types.v1.SiteStatus
+	(*v1.NoticeStatus)(nil),     // 19: ancora.types.v1.NoticeStatus
+	(*v1.HostFacts)(nil),        // 20: ancora.types.v1.HostFacts
+	(*durationpb.Duration)(nil), // 21: google.protobuf.Duration
+	(*v1.InstanceStatus)(nil),   // 22: ancora.types.v1.InstanceStatus
+	(*v1.LogQuery)(nil),         // 23: ancora.types.v1.LogQuery
+	(*v1.ExplainQuestion)(nil),  // 24: ancora.types.v1.ExplainQuestion
+	(*v1.Explanation)(nil),      // 25: ancora.types.v1.Explanation
+	(*v1.LogBlock)(nil),         // 26: ancora.types.v1.LogBlock
 }
 var file_ancora_agent_v1_agent_proto_depIdxs = []int32{
 	3,  // 0: ancora.agent.v1.SessionRequest.hello:type_name -> ancora.agent.v1.Hello
-	16, // 1: ancora.agent.v1.SessionRequest.site_status:type_name -> ancora.types.v1.SiteStatus
-	17, // 2: ancora.agent.v1.SessionRequest.notice_status:type_name -> ancora.types.v1.NoticeStatus
+	18, // 1: ancora.agent.v1.SessionRequest.site_status:type_name -> ancora.types.v1.SiteStatus
+	19, // 2: ancora.agent.v1.SessionRequest.notice_status:type_name -> ancora.types.v1.NoticeStatus
 	11, // 3: ancora.agent.v1.SessionRequest.instance_report:type_name -> ancora.agent.v1.InstanceReport
 	12, // 4: ancora.agent.v1.SessionRequest.heartbeat:type_name -> ancora.agent.v1.Heartbeat
 	10, // 5: ancora.agent.v1.SessionRequest.manifest_result:type_name -> ancora.agent.v1.ManifestResult
-	5,  // 6: ancora.agent.v1.SessionResponse.welcome:type_name -> ancora.agent.v1.Welcome
-	6,  // 7: ancora.agent.v1.SessionResponse.document:type_name -> ancora.agent.v1.Document
-	7,  // 8: ancora.agent.v1.SessionResponse.manifest:type_name -> ancora.agent.v1.Manifest
-	13, // 9: ancora.agent.v1.SessionResponse.log_subscription:type_name -> ancora.agent.v1.LogSubscription
-	12, // 10: ancora.agent.v1.SessionResponse.heartbeat:type_name -> ancora.agent.v1.Heartbeat
-	18, // 11: ancora.agent.v1.Hello.facts:type_name -> ancora.types.v1.HostFacts
-	4,  // 12: ancora.agent.v1.Hello.held:type_name -> ancora.agent.v1.HeldDocument
-	19, // 13: ancora.agent.v1.Welcome.lease_duration:type_name -> google.protobuf.Duration
-	19, // 14: ancora.agent.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	0,  // 15: ancora.agent.v1.Document.kind:type_name -> ancora.agent.v1.DocumentKind
-	8,  // 16: ancora.agent.v1.Manifest.sites:type_name -> ancora.agent.v1.ManifestSite
-	9,  // 17: ancora.agent.v1.Manifest.notices:type_name -> ancora.agent.v1.ManifestNotice
-	19, // 18: ancora.agent.v1.ManifestNotice.time_left:type_name -> google.protobuf.Duration
-	20, // 19: ancora.agent.v1.InstanceReport.instances:type_name -> ancora.types.v1.InstanceStatus
-	21, // 20: ancora.agent.v1.LogSubscription.query:type_name -> ancora.types.v1.LogQuery
-	22, // 21: ancora.agent.v1.PublishLogsRequest.block:type_name -> ancora.types.v1.LogBlock
-	1,  // 22: ancora.agent.v1.AgentService.Session:input_type -> ancora.agent.v1.SessionRequest
-	14, // 23: ancora.agent.v1.AgentService.PublishLogs:input_type -> ancora.agent.v1.PublishLogsRequest
-	2,  // 24: ancora.agent.v1.AgentService.Session:output_type -> ancora.agent.v1.SessionResponse
-	15, // 25: ancora.agent.v1.AgentService.PublishLogs:output_type -> ancora.agent.v1.PublishLogsResponse
-	24, // [24:26] is the sub-list for method output_type
-	22, // [22:24] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	15, // 6: ancora.agent.v1.SessionRequest.explained:type_name -> ancora.agent.v1.Explained
+	5,  // 7: ancora.agent.v1.SessionResponse.welcome:type_name -> ancora.agent.v1.Welcome
+	6,  // 8: ancora.agent.v1.SessionResponse.document:type_name -> ancora.agent.v1.Document
+	7,  // 9: ancora.agent.v1.SessionResponse.manifest:type_name -> ancora.agent.v1.Manifest
+	13, // 10: ancora.agent.v1.SessionResponse.log_subscription:type_name -> ancora.agent.v1.LogSubscription
+	12, // 11: ancora.agent.v1.SessionResponse.heartbeat:type_name -> ancora.agent.v1.Heartbeat
+	14, // 12: ancora.agent.v1.SessionResponse.explain:type_name -> ancora.agent.v1.Explain
+	20, // 13: ancora.agent.v1.Hello.facts:type_name -> ancora.types.v1.HostFacts
+	4,  // 14: ancora.agent.v1.Hello.held:type_name -> ancora.agent.v1.HeldDocument
+	21, // 15: ancora.agent.v1.Welcome.lease_duration:type_name -> google.protobuf.Duration
+	21, // 16: ancora.agent.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	0,  // 17: ancora.agent.v1.Document.kind:type_name -> ancora.agent.v1.DocumentKind
+	8,  // 18: ancora.agent.v1.Manifest.sites:type_name -> ancora.agent.v1.ManifestSite
+	9,  // 19: ancora.agent.v1.Manifest.notices:type_name -> ancora.agent.v1.ManifestNotice
+	21, // 20: ancora.agent.v1.ManifestNotice.time_left:type_name -> google.protobuf.Duration
+	22, // 21: ancora.agent.v1.InstanceReport.instances:type_name -> ancora.types.v1.InstanceStatus
+	23, // 22: ancora.agent.v1.LogSubscription.query:type_name -> ancora.types.v1.LogQuery
+	24, // 23: ancora.agent.v1.Explain.question:type_name -> ancora.types.v1.ExplainQuestion
+	25, // 24: ancora.agent.v1.Explained.explanation:type_name -> ancora.types.v1.Explanation
+	26, // 25: ancora.agent.v1.PublishLogsRequest.block:type_name -> ancora.types.v1.LogBlock
+	1,  // 26: ancora.agent.v1.AgentService.Session:input_type -> ancora.agent.v1.SessionRequest
+	16, // 27: ancora.agent.v1.AgentService.PublishLogs:input_type -> ancora.agent.v1.PublishLogsRequest
+	2,  // 28: ancora.agent.v1.AgentService.Session:output_type -> ancora.agent.v1.SessionResponse
+	17, // 29: ancora.agent.v1.AgentService.PublishLogs:output_type -> ancora.agent.v1.PublishLogsResponse
+	28, // [28:30] is the sub-list for method output_type
+	26, // [26:28] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_ancora_agent_v1_agent_proto_init() }
@@ -1423,6 +1588,7 @@ func file_ancora_agent_v1_agent_proto_init() {
 		(*SessionRequest_InstanceReport)(nil),
 		(*SessionRequest_Heartbeat)(nil),
 		(*SessionRequest_ManifestResult)(nil),
+		(*SessionRequest_Explained)(nil),
 	}
 	file_ancora_agent_v1_agent_proto_msgTypes[1].OneofWrappers = []any{
 		(*SessionResponse_Welcome)(nil),
@@ -1430,6 +1596,7 @@ func file_ancora_agent_v1_agent_proto_init() {
 		(*SessionResponse_Manifest)(nil),
 		(*SessionResponse_LogSubscription)(nil),
 		(*SessionResponse_Heartbeat)(nil),
+		(*SessionResponse_Explain)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1437,7 +1604,7 @@ func file_ancora_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ancora_agent_v1_agent_proto_rawDesc), len(file_ancora_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
