@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,6 +99,17 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%v", st)
 	}
 	l.eventually("c", 200, "c two")
+	// An operator who asks is told of the document, although the data plane never saw it.
+	s.Send(t, &agentv1.SessionResponse{Message: &agentv1.SessionResponse_Explain{Explain: &agentv1.Explain{
+		Id: "q", Question: &typesv1.ExplainQuestion{Site: "b", Scheme: "http", Authority: "b.test", Target: "/"},
+	}}})
+	e := s.Until(t, func(m *agentv1.SessionRequest) bool { return m.GetExplained().GetId() == "q" }).GetExplained().GetExplanation()
+	if first := e.GetSteps()[0]; !strings.Contains(first.GetText(), "site b, revision 2 is REJECTED") || !strings.Contains(first.GetText(), "does not know: a field of Site") || e.GetInstance() != 1 {
+		t.Errorf("%v", e)
+	}
+	if !slices.Contains(s.Hello.GetCapabilities(), "explain") {
+		t.Errorf("nobody would ask: %v", s.Hello.GetCapabilities())
+	}
 	l.answers("b", 200, "b one")
 	if !strings.Contains(l.agent.Log(), "document not kept: name=c") {
 		t.Error("a document that is not what its digest says is not told")

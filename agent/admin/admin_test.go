@@ -40,7 +40,12 @@ func counts() []dataplane.SiteCounts {
 
 func start(t *testing.T, dir string) *Server {
 	t.Helper()
-	s := New(Config{RunDir: dir, Version: "v1", Counts: counts})
+	return startWith(t, Config{RunDir: dir, Version: "v1", Counts: counts})
+}
+
+func startWith(t *testing.T, config Config) *Server {
+	t.Helper()
+	s := New(config)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -73,6 +73,7 @@ type lab struct {
 	wanted   *wanted
 	root     string
 	journal  *journal.Journal
+	explain  session.Explain
 }
 
 func newLab(t *testing.T) *lab {
@@ -93,7 +94,7 @@ func (l *lab) connect(c *scripted.Controller, more ...string) {
 		Facts:       func() *typesv1.HostFacts { return &typesv1.HostFacts{Os: "Linux"} },
 		Controllers: append([]string{c.Address}, more...),
 		TLS:         func() (*tls.Config, error) { return config, nil },
-		Assignments: l.wanted, Reporter: l.reporter, Logs: tail.New(l.journal, nil),
+		Assignments: l.wanted, Explain: l.explain, Reporter: l.reporter, Logs: tail.New(l.journal, nil),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -207,6 +207,16 @@ func (s *Session) Subscription() *agentv1.LogSubscription {
 	}
 }
 
+// Explain gives the next question.
+func (s *Session) Explain() *agentv1.Explain {
+	s.lab.Helper()
+	for {
+		if q := s.Next().GetExplain(); q != nil {
+			return q
+		}
+	}
+}
+
 // Ended waits for the end and gives the reason.
 func (s *Session) Ended() error {
 	for {
