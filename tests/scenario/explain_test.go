@@ -191,3 +191,36 @@ func TestExplainServed(t *testing.T) {
 		t.Errorf("%d %s", r.Code, r.Errors)
 	}
 }
+
+// What keeps an application from starting is told with the time until it is tried again.
+func TestExplainWhyNothingStarts(t *testing.T) {
+	ask := func(s *served) string {
+		r := lab.Run(t, nil, lab.Bin(t, "ancora-agent"), "explain", "http://"+s.address+"/", "--run-dir", s.dir+"/data")
+		return r.Out + r.Errors
+	}
+	s := serveSite(t, "rapidFailsPerMinute: 1\n", "-exit", "3")
+	lab.Eventually(t, func() string { // the socket opens by itself
+		if out := ask(s); !strings.Contains(out, "= instance 1 is started and answers, site shop") {
+			return out
+		}
+		return ""
+	})
+	told(t, "first start", lab.Get(t, s.address, "/"), 502, "502.5")
+	explained(t, "after one", ask(s), "! instance     instance 1 is started for it, although the newest start or run failed  (", "= instance 1 is started and answers, site shop")
+	told(t, "second start", lab.Get(t, s.address, "/"), 502, "502.5")
+	explained(t, "refused", ask(s), "x instance     starts are refused after rapid fails: more than 1 within a minute  (2 failures, tries again in ", "= 502.5, site shop")
+	told(t, "refused", lab.Get(t, s.address, "/"), 502, "502.5")
+
+	stuck, starts := stuckUntilFile(t)
+	told(t, "in-process", lab.Get(t, stuck.address, "/"), 500, "500.30")
+	lab.Eventually(t, func() string {
+		if out := ask(stuck); !strings.Contains(out, "= 500.30, site shop") {
+			return out
+		}
+		return ""
+	})
+	explained(t, "stands", ask(stuck), "x instance     a failed start stands  (", "tries again in ")
+	if n := starts(); n != 1 {
+		t.Errorf("started %d times", n)
+	}
+}
