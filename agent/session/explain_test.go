@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/ancora-fleet/ancora/agent/scripted"
 	agentv1 "github.com/ancora-fleet/ancora/proto/ancora/agent/v1"
@@ -35,7 +36,11 @@ func TestQuestions(t *testing.T) {
 	}
 	s.Welcome(t, longLease, slowBeat)
 	s.Send(t, question("1", "slow"))
-	<-going
+	select {
+	case <-going:
+	case <-time.After(scripted.Patience):
+		t.Fatal("nobody answers")
+	}
 	s.Send(t, question("2", "bad"))
 	s.Manifest(t, &agentv1.Manifest{Generation: 1})
 	close(proceed)
