@@ -53,10 +53,9 @@ func TestExplain(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for what, form := range map[string]url.Values{
-		"neither http":        {"url": {"shop.test?hush"}},
-		"address is none":     {"url": {"http://shop.test/?hush"}, "client": {"me"}},
-		"method has":          {"url": {"http://shop.test/?hush"}, "method": {strings.Repeat("a", 65)}},
-		"the URL begins with": {"url": {"http://shop.test/" + strings.Repeat("a", 70<<10)}},
+		"neither http":    {"url": {"shop.test?hush"}},
+		"address is none": {"url": {"http://shop.test/?hush"}, "client": {"me"}},
+		"method has":      {"url": {"http://shop.test/?hush"}, "method": {strings.Repeat("a", 65)}},
 	} {
 		if status, body := ask(t, "unix", socket, form); status != 400 || !strings.Contains(body, what) || strings.Contains(body, "hush") {
 			t.Errorf("%s: %d %s", what, status, body)

@@ -1,6 +1,9 @@
 package supervise
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Outlook is which instance a request would get that came now.
 type Outlook struct {
@@ -46,4 +49,15 @@ func (p *Pool) Outlook(wanted uint32, least bool) Outlook {
 		o.Instance, o.State, o.Passed = other.number, Ready, s.number
 	}
 	return o
+}
+
+// standing gives the current instance of a slot, nil where one may be started; the lock is held.
+func (p *Pool) standing(s *slot) (*instance, error) {
+	switch {
+	case p.closed:
+		return nil, ErrStopping
+	case s.current != nil:
+		return s.current, nil
+	}
+	return nil, p.refused(s, time.Now())
 }

@@ -214,17 +214,6 @@ func (p *Pool) take(s *slot, why meter.Reason) (*instance, error) {
 	return i, nil
 }
 
-// standing gives the current instance of a slot, nil where one may be started; the lock is held.
-func (p *Pool) standing(s *slot) (*instance, error) {
-	switch {
-	case p.closed:
-		return nil, ErrStopping
-	case s.current != nil:
-		return s.current, nil
-	}
-	return nil, p.refused(s, time.Now())
-}
-
 // refused says why nothing may be started in a slot now; the lock is held.
 func (p *Pool) refused(s *slot, now time.Time) error {
 	if p.config.InProcess {
