@@ -229,20 +229,20 @@ func (d *running) explainInstance(t *explain.Trail, is rules) {
 	case supervise.Starting:
 		t.Pass(explain.Instance, "instance %d is starting: it waits until that listens%s", o.Instance, d.manner()).Here("%s", whereabouts(t, o.Instance))
 	default:
-		d.explainStart(t, o.Instance)
+		d.explainStart(t, o)
 	}
 }
 
 // explainStart is about an instance that would be started.
-func (d *running) explainStart(t *explain.Trail, instance uint32) {
-	if d.after.pending() {
+func (d *running) explainStart(t *explain.Trail, o supervise.Outlook) {
+	if o.Waits || d.after.pending() {
 		t.Warn(explain.Instance, "the old instance has to end first (overlap: false): it waits until then")
 	}
 	if failure := d.pool.Failure(); failure != nil {
-		t.Warn(explain.Instance, "instance %d is started for it, although the newest start or run failed", instance).Here("%s", failure)
+		t.Warn(explain.Instance, "instance %d is started for it, although the newest start or run failed", o.Instance).Here("%s", failure)
 		return
 	}
-	t.Pass(explain.Instance, "instance %d does not run: it is started for the request, which waits until it listens%s", instance, d.manner())
+	t.Pass(explain.Instance, "instance %d does not run: it is started for the request, which waits until it listens%s", o.Instance, d.manner())
 }
 
 // manner says how instances are chosen where there are several.

@@ -13,6 +13,8 @@ type Outlook struct {
 	// Err is why it would get none. Passed is the slot it was for where another instance answers, Err is why then too.
 	Err    error
 	Passed uint32
+	// Waits says that one which ends has to be gone before this one is started.
+	Waits bool
 }
 
 // Outlook tells what Choose and Acquire would come to. It gives nobody a turn and starts nothing.
@@ -29,6 +31,7 @@ func (p *Pool) Outlook(wanted uint32, least bool) Outlook {
 	switch {
 	case err != nil:
 	case i == nil:
+		o.Waits = p.config.Alone && s.leaving != nil
 		return o
 	case i.ready:
 		o.State = Ready
