@@ -106,10 +106,12 @@ func routes(o options, asked *first) http.Handler {
 	mux.HandleFunc("/headers", headers)
 	mux.HandleFunc("/echo", echo)
 	mux.HandleFunc("/answer", answer)
-	mux.HandleFunc("/upload", func(w http.ResponseWriter, r *http.Request) {
-		n, err := io.Copy(io.Discard, r.Body)
-		fmt.Fprintf(w, "%d %v\n", n, err)
-	})
+	for _, path := range []string{"/upload", "/upload/"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			n, err := io.Copy(io.Discard, r.Body)
+			fmt.Fprintf(w, "%d %v\n", n, err)
+		})
+	}
 	piece := bytes.Repeat([]byte("x"), 32<<10) // made once: whoever measures others must cost little itself
 	mux.HandleFunc("/bytes", func(w http.ResponseWriter, r *http.Request) {
 		n := number(r, "n", 1024)

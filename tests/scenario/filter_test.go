@@ -84,16 +84,16 @@ func TestFilterRequests(t *testing.T) {
 // A limit of a body holds for its place, also in the middle of a body of which no length was said; the site's own goes before
 // all of them.
 func TestFilterLimits(t *testing.T) {
-	s := serveConfig(t, strings.NewReplacer("files/upload", "echo", "1048576", "1000").Replace(configCase(t, "027-body-limits.config")), "", nil)
+	s := serveConfig(t, strings.NewReplacer("files/upload", "upload/small", "1048576", "1000").Replace(configCase(t, "027-body-limits.config")), "", nil)
 	sends := func(s *served, target string, n int) lab.Answer {
 		return visit(t, s.address, fmt.Sprintf("POST %s HTTP/1.1\r\nContent-Length: %d", target, n), strings.Repeat("x", n)).response(t)
 	}
 	t.Run("027 a smaller one for one path", func(t *testing.T) {
-		told(t, "one byte more", sends(s, "/echo", 1001), 413, "413")
-		told(t, "in other letters", sends(s, "/ECHO", 1001), 413, "413")
-		told(t, "as many", sends(s, "/echo", 1000), 200, "")
+		told(t, "one byte more", sends(s, "/upload/small", 1001), 413, "413")
+		told(t, "in other letters", sends(s, "/UPLOAD/small", 1001), 413, "413")
+		told(t, "as many", sends(s, "/upload/small", 1000), 200, "")
 		chunk := fmt.Sprintf("%x\r\n%s\r\n", 600, strings.Repeat("x", 600))
-		told(t, "without a length", visit(t, s.address, "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked", chunk+chunk+"0\r\n\r\n").response(t), 413, "413")
+		told(t, "without a length", visit(t, s.address, "POST /upload/small HTTP/1.1\r\nTransfer-Encoding: chunked", chunk+chunk+"0\r\n\r\n").response(t), 413, "413")
 	})
 	t.Run("027 a larger one elsewhere", func(t *testing.T) {
 		const n = 31_000_000 // more than there may be without the file
