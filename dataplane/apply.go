@@ -39,6 +39,8 @@ type runningApp struct {
 	cancel          context.CancelFunc // of its watchers
 	spec            *app.Spec          // the newest it was given
 	following       following          // whose code is watched
+	kept            *app.Spec          // whose files are kept on disk; of absent is none, and it has not run yet
+	absent          *app.Spec
 	// refused is what is wrong with the web.config that is there now; empty: nothing.
 	refused string
 }
@@ -75,6 +77,7 @@ func (s *Server) applyLocked() {
 			gone = append(gone, r)
 		}
 	}
+	s.sweepConfigs = true
 	s.endOrphans()
 	s.publish()
 	s.listeners.serve()
@@ -108,7 +111,7 @@ func (s *Server) applySite(d DesiredSite) (replaced []*runningSite) {
 		s.log.Warn("site rejected", "site", d.Site.Name, "revision", d.Revision, "error", err)
 	}
 	if r.site == nil && d.LastGood != nil {
-		if good, err := s.prepare(r, d.LastGood, d.LastGoodRevision, d.RecycleEpoch); err == nil {
+		if good, err := s.prepare(r, d.LastGood, d.LastGoodRevision, d.RecycleEpoch); err == nil || good.runs(d.LastGood) {
 			return s.run(r, d.LastGood, d.LastGoodRevision, good)
 		}
 	}
@@ -120,7 +123,7 @@ func (s *Server) applySite(d DesiredSite) (replaced []*runningSite) {
 
 // prepare reads all that a site needs of this host.
 func (s *Server) prepare(r *runningSite, w *site.Site, revision, epoch int64) (*resolution, error) {
-	found, err := s.resolve(w, revision, epoch)
+	found, err := s.resolve(r, w, revision, epoch)
 	if found.others {
 		return found, err
 	}
@@ -169,6 +172,9 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *r
 	}
 	return []*runningSite{gone}
 }
+
+// runs says that all applications of a site can run, if some with the web.config they had before.
+func (f *resolution) runs(w *site.Site) bool { return !f.others && len(f.specs) == len(w.Applications) }
 
 // rootOf gives the folder of an application; empty: it is not there.
 func (f *resolution) rootOf(path string) string {

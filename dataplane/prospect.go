@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ancora-fleet/ancora/dataplane/goodconfig"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/rlimit"
@@ -35,6 +36,8 @@ type Prospect struct {
 	Notes []webconfig.Note
 	// Problems are all that keep it from running.
 	Problems []error
+
+	texts []goodconfig.File // that Config was made of
 }
 
 // Foresee says how the applications of a site would run here, by the same rules as Server.Apply, but makes and starts nothing.
@@ -72,6 +75,8 @@ type host struct {
 	environ []string
 	// make says that folders of applications are made when they are missing.
 	make bool
+	// instead gives the web.config files that count, not those that are there; nil, or nothing given: these count.
+	instead func(there []goodconfig.File) []goodconfig.File
 }
 
 // prospect goes on after a problem as far as what follows can be told without what is missing.
@@ -95,8 +100,7 @@ func (h host) prospect(w *site.Site, a *site.Application, httpsPort *string) (*P
 			wrong(err)
 		}
 	}
-	p.Config, err = h.policy.readConfig(w, a, root)
-	if wrong(err) {
+	if p.Config, err = h.config(p, w, a, root); wrong(err) {
 		return p, who
 	}
 	p.Plan, err = launch.Resolve(launch.Input{
@@ -111,6 +115,21 @@ func (h host) prospect(w *site.Site, a *site.Application, httpsPort *string) (*P
 	}
 	p.Notes = append(p.Plan.Notes, h.policy.exposed(w, p.Plan)...)
 	return p, who
+}
+
+// config reads the web.config of an application, with what those above it leave to it.
+func (h host) config(p *Prospect, w *site.Site, a *site.Application, root string) (*webconfig.Config, error) {
+	texts, unreadable := h.policy.readTexts(w, a, root)
+	if h.instead != nil {
+		if others := h.instead(texts); others != nil {
+			texts, unreadable = others, nil
+		}
+	}
+	if unreadable != nil {
+		return nil, unreadable
+	}
+	p.texts = texts
+	return parseTexts(texts, a.Open)
 }
 
 // httpsPort is the one port on which visitors find the site over TLS; nil when there is none, empty when there are several.

@@ -15,6 +15,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/explain"
 	"github.com/ancora-fleet/ancora/dataplane/filter"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/goodconfig"
 	"github.com/ancora-fleet/ancora/dataplane/launch"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/route"
@@ -42,23 +43,27 @@ type refusal struct {
 	*app.Refusal
 }
 
-// resolve says how each application of a site is to run on this host; what stands in the way is all told at once.
-func (s *Server) resolve(w *site.Site, revision, epoch int64) (*resolution, error) {
+// resolve says how each application of a site is to run on this host; what stands in the way is all told at once. One that is
+// refused for its web.config and does not run yet may have run with another one, which counts then.
+func (s *Server) resolve(r *runningSite, w *site.Site, revision, epoch int64) (*resolution, error) {
 	found := &resolution{specs: map[string]*app.Spec{}, refused: map[string]refusal{}}
 	var problems []error
 	for i := range w.Applications {
 		a := &w.Applications[i]
-		spec, notes, err := s.resolveApplication(w, a)
+		on := candidate{s, w, a, revision, epoch}
+		spec, notes, err := on.resolve(r.apps[a.Path])
 		if err != nil {
 			problems = append(problems, fmt.Errorf("application %s: %w", a.Path, err))
-			if r := s.refuse(a, err); r != nil {
-				found.refused[a.Path] = *r
-			} else {
+			refused := s.refuse(a, err)
+			if refused == nil {
 				found.others = true
+				continue
 			}
-			continue
+			found.refused[a.Path] = *refused
+			if spec, notes = on.lastGood(r.apps[a.Path], refused); spec == nil {
+				continue
+			}
 		}
-		spec.Pool.Revision, spec.Pool.Epoch = revision, epoch
 		found.specs[a.Path] = spec
 		for _, n := range notes[:min(len(notes), mostNotes)] {
 			found.notes = append(found.notes, note(a.Path, n))
@@ -96,13 +101,33 @@ func (s *Server) refuse(a *site.Application, err error) *refusal {
 	return &refusal{root, &app.Refusal{Code: problems.Code(), Err: problems, Development: launch.Development(a.Env)}}
 }
 
-func (s *Server) resolveApplication(w *site.Site, a *site.Application) (*app.Spec, []webconfig.Note, error) {
-	h := host{policy: &s.policy, dataDir: s.config.DataDir, environ: s.config.Environ, make: true}
+// candidate is an application as a revision of its site wants it.
+type candidate struct {
+	*Server
+	site            *site.Site
+	application     *site.Application
+	revision, epoch int64
+}
+
+// resolve says how it is to run by the files that are there; of what is pinned, by those it has begun with.
+func (c candidate) resolve(running *runningApp) (*app.Spec, []webconfig.Note, error) {
+	return c.resolveWith(func(there []goodconfig.File) []goodconfig.File { return c.pinned(running, there) })
+}
+
+// resolveBy says how it is to run by the web.config files given.
+func (c candidate) resolveBy(texts []goodconfig.File) (*app.Spec, []webconfig.Note, error) {
+	return c.resolveWith(func([]goodconfig.File) []goodconfig.File { return texts })
+}
+
+func (c candidate) resolveWith(instead func(there []goodconfig.File) []goodconfig.File) (*app.Spec, []webconfig.Note, error) {
+	s, w, a := c.Server, c.site, c.application
+	h := host{policy: &s.policy, dataDir: s.config.DataDir, environ: s.config.Environ, make: true, instead: instead}
 	p, who := h.prospect(w, a, httpsPort(w, s.listeners.address))
 	if len(p.Problems) > 0 {
 		return nil, nil, errors.Join(p.Problems...)
 	}
 	spec := s.spec(w, a, p.Root, who, p.Plan)
+	spec.Texts, spec.Pool.Revision, spec.Pool.Epoch = p.texts, c.revision, c.epoch
 	spec.Pool.Witness = s.newWitness(w.Name, a.Path, who, p.Plan)
 	if err := s.shadow(spec, who, p.Plan); err != nil {
 		return nil, nil, err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/ancora-fleet/ancora/dataplane/goodconfig"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/process"
@@ -38,7 +39,7 @@ type Config struct {
 	Keeper  *process.Client
 	Journal *journal.Journal
 	Policy  Policy
-	// DataDir holds the captures and the homes of applications.
+	// DataDir holds the captures, the homes of applications and the web.config files they run with.
 	DataDir string
 	// Environ is the agent's own environment, of which applications inherit a few names (D15).
 	Environ []string
@@ -90,6 +91,8 @@ type Server struct {
 	listeners *listeners
 	ports     *supervise.Ports
 	outputs   *stdoutlog.Logs
+	good      *goodconfig.Store
+	keepMu    sync.Mutex // one keepCurrent at a time; before mu
 	debug     *debugLogs
 	// probeCertificate lets the probes of notices through where clients need one, probeSecret where they need a PROXY header.
 	probeCertificate *tls.Certificate
@@ -106,6 +109,8 @@ type Server struct {
 	copies  map[string]*shadow.Copies // by their directory
 	first   bool
 	ended   bool // nothing is applied any more
+	// sweepConfigs says that web.config files may be kept on disk whose applications are gone.
+	sweepConfigs bool
 	// witnesses counts them, so that the newer of two is known.
 	witnesses uint64
 	healAt    time.Time
@@ -130,7 +135,7 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, log: config.Logger, policy: config.Policy, ports: supervise.NewPorts(),
 		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, nowhere: newObserver(), notices: map[string]*noticeState{}, copies: map[string]*shadow.Copies{}, first: true, healIn: healFirst,
-		orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{}, probeSecret: rand.Text(),
+		good: goodconfig.New(goodConfigs(config.DataDir)), orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{}, probeSecret: rand.Text(),
 	}
 	s.listeners = newListeners(s)
 	s.outputs = stdoutlog.New(stdoutlog.Config{Journal: config.Journal, Captures: Captures(config.DataDir), Warn: s.warnStdout, Logger: config.Logger})
@@ -153,6 +158,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.applyLocked()
 	}
 	s.mu.Unlock()
+	s.apps.Go(func() { s.keepConfigs(ctx) })
 	s.notify()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -176,6 +182,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // shutdown drains and stops everything.
 func (s *Server) shutdown() error {
+	s.keepCurrent() // what became ready a moment ago
 	s.mu.Lock()
 	s.ended = true
 	for _, n := range s.notices { // what is not proven by now will not be

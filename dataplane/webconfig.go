@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/capture"
+	"github.com/ancora-fleet/ancora/dataplane/goodconfig"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
@@ -26,40 +28,49 @@ const eventLimit = 10 * time.Second
 // configLimit is the size of a web.config that is still read, in bytes.
 const configLimit = 1 << 20
 
-// readConfig reads the web.config of an application, with what the applications above it in the site leave to it; nil when
-// there is neither. A folder above that this host does not allow leaves nothing: its own application is refused for it.
-func (policy *Policy) readConfig(w *site.Site, a *site.Application, root string) (*webconfig.Config, error) {
+// readTexts reads the web.config files that an application's configuration is made of: those of the applications above it in
+// the site, the highest first, and its own last. A folder above that this host does not allow leaves nothing: its own
+// application is refused for it.
+func (policy *Policy) readTexts(w *site.Site, a *site.Application, root string) (texts []goodconfig.File, problems webconfig.Errors) {
+	read := func(path, folder string) {
+		file, content, unreadable := configFile(folder)
+		texts = append(texts, goodconfig.File{Path: path, Folder: folder, Name: file, Content: content})
+		problems = append(problems, unreadable...)
+	}
+	for _, up := range ancestors(w, a.Path) {
+		if folder, err := policy.allowedRoot(up.Root); err == nil {
+			read(up.Path, folder)
+		}
+	}
+	read(a.Path, root)
+	return texts, problems
+}
+
+// parseTexts makes a configuration of files, with what those of the applications above leave to the last; nil when there is
+// none.
+func parseTexts(texts []goodconfig.File, open []string) (*webconfig.Config, error) {
 	var above *webconfig.Config
 	from := "/" // whose paths those of above begin at
-	for _, up := range ancestors(w, a.Path) {
-		folder, err := policy.allowedRoot(up.Root)
-		if err != nil {
+	own := texts[len(texts)-1]
+	for _, up := range texts[:len(texts)-1] {
+		if up.Name == "" {
 			continue
-		}
-		file, content, err := configFile(folder)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
 		}
 		move(above, from, up.Path)
-		if above, err = webconfig.Bequest(above, file, content, a.Open...); err != nil {
+		var err error
+		if above, err = webconfig.Bequest(above, up.Name, up.Content, open...); err != nil {
 			return nil, err
 		}
 		from = up.Path
 	}
-	move(above, from, a.Path)
-	file, content, err := configFile(root)
+	move(above, from, own.Path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && above == nil:
+	case own.Name == "" && above == nil:
 		return nil, nil
-	case errors.Is(err, fs.ErrNotExist):
+	case own.Name == "":
 		return webconfig.Below(above), nil
-	case err != nil:
-		return nil, err
 	}
-	return webconfig.ParseBelow(above, file, content, a.Open...)
+	return webconfig.ParseBelow(above, own.Name, own.Content, open...)
 }
 
 // move makes what is inherited from an application that of one below it.
@@ -87,19 +98,21 @@ func below(path, up string) bool {
 	return len(path) > len(up) && strings.EqualFold(path[:len(up)], up)
 }
 
-// configFile gives path and content of a folder's web.config; the error is fs.ErrNotExist when there is none.
-func configFile(root string) (file string, content []byte, err error) {
-	if file, err = webconfig.Find(root); err != nil {
-		return "", nil, err
+// configFile gives path and content of a folder's web.config; without a path there is none.
+func configFile(root string) (file string, content []byte, problems webconfig.Errors) {
+	unreadable := func(format string, args ...any) (string, []byte, webconfig.Errors) {
+		return file, nil, webconfig.Errors{{File: file, Message: fmt.Sprintf(format, args...)}}
 	}
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would never end
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil, err
+	file, err := webconfig.Find(root)
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would never end
 	}
-	unreadable := func(format string, args ...any) (string, []byte, error) {
-		return "", nil, webconfig.Errors{{File: file, Message: fmt.Sprintf(format, args...)}}
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil, nil
+	case err != nil:
+		file = cmp.Or(file, filepath.Join(root, "web.config"))
 		return unreadable("cannot be read: %v", unwrapPath(err))
 	}
 	defer f.Close()

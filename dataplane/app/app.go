@@ -14,6 +14,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/filter"
 	"github.com/ancora-fleet/ancora/dataplane/forward"
+	"github.com/ancora-fleet/ancora/dataplane/goodconfig"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
 	"github.com/ancora-fleet/ancora/dataplane/offline"
 	"github.com/ancora-fleet/ancora/dataplane/process"
@@ -29,6 +30,8 @@ type Spec struct {
 	Pool supervise.Config
 	// Root is its folder, where app_offline.htm and web.config are looked for.
 	Root string
+	// Texts are the web.config files that all this was made of.
+	Texts []goodconfig.File
 	// Drain is how long requests in flight may go on when an instance is replaced (SHD-7).
 	Drain time.Duration
 	// Pinned says that changes of web.config do not concern what runs (CFG-3).

@@ -18,6 +18,17 @@ type Status struct {
 	Instances []supervise.Status
 }
 
+// Current gives how the application runs, or would with the next request, and whether an instance is ready that was started
+// so; nil while it cannot run.
+func (a *App) Current() (spec *Spec, ready bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pool != nil {
+		_, ready = a.pool.Running()
+	}
+	return a.spec, ready
+}
+
 // Status tells where the application stands.
 func (a *App) Status() Status {
 	a.mu.Lock()

@@ -198,4 +198,5 @@ func (r *reader) closed(at place, name, format string, args ...any) {
 		return
 	}
 	r.wrong(at, name, "", "%s, which is not enforced, and the site would be open to everybody: an application that guards itself is accepted with webConfig: {open: [%s]} in the site file", text, name)
+	r.problems[len(r.problems)-1].Closes = true
 }

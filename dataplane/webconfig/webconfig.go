@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,8 @@ type Error struct {
 	Message      string
 	// Code is what visitors are answered with while nothing runs; empty is 500.19, which IIS's own reader gives (SCH-1).
 	Code string
+	// Closes says that the file keeps visitors out in a way that is not enforced.
+	Closes bool
 }
 
 func (e Error) Error() string {
@@ -121,6 +124,11 @@ func (e Errors) Code() string {
 		code = cmp.Or(code, one.Code)
 	}
 	return code
+}
+
+// Closes says that the file keeps visitors out in a way that is not enforced, whatever else is wrong.
+func (e Errors) Closes() bool {
+	return slices.ContainsFunc(e, func(one Error) bool { return one.Closes })
 }
 
 // Unusable is what somebody says who cannot use what is well written; what names it as Places does. In-process that is
