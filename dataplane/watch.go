@@ -20,11 +20,14 @@ type rest struct {
 	all         bool          // events of all files in the directories count, once one of ours has changed
 }
 
+// deployment is how long one is let go on (CFG-1): until the folder has been quiet for a second, or for half a minute.
+func deployment() rest { return rest{quiet: time.Second, most: 30 * time.Second, all: true} }
+
 // watchConfig calls changed after each change of the folder's web.config, in any spelling, until ctx ends: by events,
 // and by a slow poll where there are none. A deployment writes more than web.config, in any order, and is let finish.
 func watchConfig(ctx context.Context, root string, changed func()) {
 	ours := func(file string) bool { return strings.EqualFold(file, "web.config") }
-	watch(ctx, []string{root}, ours, rest{time.Second, 30 * time.Second, true}, func() stamp { return configStamp(root) }, changed)
+	watch(ctx, []string{root}, ours, deployment(), func() stamp { return configStamp(root) }, changed)
 }
 
 // watch calls changed after each change of what look sees, until ctx ends. It looks when files of dirs that are ours have
@@ -39,6 +42,11 @@ func watch[T comparable](ctx context.Context, dirs []string, ours func(file stri
 			}
 		}
 	}
+	follow(ctx, events, ours, r, look, changed)
+}
+
+// follow is watch with the events as they come.
+func follow[T comparable](ctx context.Context, events <-chan fsnotify.Event, ours func(file string) bool, r rest, look func() T, changed func()) {
 	poll := time.NewTicker(slowPoll)
 	defer poll.Stop()
 	seen := look()

@@ -1,0 +1,83 @@
+package dataplane
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// write is one of a file of the folder, so long after the one before it; a touch makes a new version of the file there.
+type write struct {
+	after time.Duration
+	file  string
+	quiet bool // without an event, as on a file system that tells of nothing
+}
+
+// every gives a write of a file each so often, n times.
+func every(d time.Duration, n int, file string) []write {
+	all := make([]write, n)
+	for i := range all {
+		all[i] = write{after: d, file: file}
+	}
+	return all
+}
+
+// A change of web.config counts when the folder has been quiet for 1 s, and after 30 s at the latest, however long it goes on:
+// from the first write of web.config itself. What rests at last counts too.
+func TestConfigRests(t *testing.T) {
+	const config, other = "web.config", "app.dll"
+	for name, c := range map[string]struct {
+		writes []write
+		want   string // when changed is called, after the begin
+	}{
+		"one write":                        {[]write{{0, config, false}}, "[1s]"},
+		"in any case":                      {[]write{{0, "Web.Config", false}}, "[1s]"},
+		"two within a second":              {[]write{{0, config, false}, {900 * time.Millisecond, config, false}}, "[1.9s]"},
+		"two apart":                        {[]write{{0, config, false}, {5 * time.Second, config, false}}, "[1s 6s]"},
+		"other files alone":                {every(500*time.Millisecond, 100, other), "[]"},
+		"other files after it":             {append([]write{{0, config, false}}, every(500*time.Millisecond, 10, other)...), "[6s]"},
+		"other files before it":            {append(every(500*time.Millisecond, 10, other), write{100 * time.Millisecond, config, false}), "[6.1s]"},
+		"it never rests":                   {append([]write{{0, config, false}}, every(700*time.Millisecond, 150, config)...), "[30s 1m0.1s 1m30.2s 1m46s]"},
+		"the folder never rests":           {append([]write{{0, config, false}}, every(700*time.Millisecond, 150, other)...), "[30s]"},
+		"it rests just before that":        {append([]write{{0, config, false}}, every(900*time.Millisecond, 32, config)...), "[29.8s]"},
+		"without events, by the slow poll": {[]write{{0, config, true}}, "[3s]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				events, done := make(chan fsnotify.Event), make(chan struct{})
+				begin := time.Now()
+				var version atomic.Int64
+				var called []time.Duration
+				go func() {
+					defer close(done)
+					ours := func(file string) bool { return strings.EqualFold(file, config) }
+					follow(ctx, events, ours, deployment(), version.Load, func() { called = append(called, time.Since(begin)) })
+				}()
+				synctest.Wait()
+				for _, w := range c.writes {
+					time.Sleep(w.after)
+					synctest.Wait()
+					if w.file != other {
+						version.Add(1)
+					}
+					if !w.quiet {
+						events <- fsnotify.Event{Name: "/srv/" + w.file, Op: fsnotify.Write}
+					}
+				}
+				time.Sleep(time.Minute)
+				cancel()
+				<-done
+				if got := fmt.Sprint(called); got != c.want {
+					t.Errorf("it counts after %s, want %s", got, c.want)
+				}
+			})
+		})
+	}
+}
