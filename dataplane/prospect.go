@@ -129,7 +129,7 @@ func (h host) config(p *Prospect, w *site.Site, a *site.Application, root string
 		return nil, unreadable
 	}
 	p.texts = texts
-	return parseTexts(texts, a.Open)
+	return parseTexts(w, a, texts)
 }
 
 // httpsPort is the one port on which visitors find the site over TLS; nil when there is none, empty when there are several.

@@ -46,38 +46,19 @@ func (policy *Policy) readTexts(w *site.Site, a *site.Application, root string) 
 	return texts, problems
 }
 
-// parseTexts makes a configuration of files, with what those of the applications above leave to the last; nil when there is
-// none.
-func parseTexts(texts []goodconfig.File, open []string) (*webconfig.Config, error) {
-	var above *webconfig.Config
-	from := "/" // whose paths those of above begin at
-	own := texts[len(texts)-1]
-	for _, up := range texts[:len(texts)-1] {
-		if up.Name == "" {
-			continue
+// parseTexts makes a configuration of the files of an application and those above it; nil when there is none.
+func parseTexts(w *site.Site, a *site.Application, texts []goodconfig.File) (*webconfig.Config, error) {
+	chain := make([]webconfig.Source, len(texts))
+	for i, t := range texts {
+		chain[i] = webconfig.Source{Path: t.Path, File: t.Name, Content: t.Content}
+	}
+	var under []string
+	for i := range w.Applications {
+		if path := w.Applications[i].Path; below(path, a.Path) {
+			under = append(under, path)
 		}
-		move(above, from, up.Path)
-		var err error
-		if above, err = webconfig.Bequest(above, up.Name, up.Content, open...); err != nil {
-			return nil, err
-		}
-		from = up.Path
 	}
-	move(above, from, own.Path)
-	switch {
-	case own.Name == "" && above == nil:
-		return nil, nil
-	case own.Name == "":
-		return webconfig.Below(above), nil
-	}
-	return webconfig.ParseBelow(above, own.Name, own.Content, open...)
-}
-
-// move makes what is inherited from an application that of one below it.
-func move(above *webconfig.Config, from, to string) {
-	if above != nil {
-		above.Edits = webconfig.EditsBelow(above.Edits, strings.TrimPrefix(to[len(strings.TrimSuffix(from, "/")):], "/"))
-	}
+	return webconfig.ParseChain(chain, under, a.Open...)
 }
 
 // ancestors are the applications above a path, the highest first.

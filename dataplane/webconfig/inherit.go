@@ -59,8 +59,8 @@ func (c *Config) dropSection() {
 	c.StdoutLogEnabled, c.StdoutLogFile, c.Settings, c.Env = false, "", nil, nil
 }
 
-// settle ends the reading. An inherited program counts only for a section of the file's own: it names files of another
-// folder, and what lies in this one says more.
+// settle ends the reading. An inherited program counts only for a section of the file's own, or one above that a location has
+// for this application: else it names files of another folder, and what lies in this one says more.
 func (r *reader) settle(at place) {
 	c := r.config
 	switch {
@@ -68,7 +68,7 @@ func (r *reader) settle(at place) {
 		r.model()
 		r.version()
 		r.token()
-	case r.bequest:
+	case r.bequest, c.Named:
 		c.Section = r.inherited
 	default:
 		c.ProcessPath, c.Arguments = "", ""

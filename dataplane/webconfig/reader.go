@@ -26,6 +26,10 @@ type reader struct {
 	bequest   bool
 	// foreign is what shows that the file was written for something else.
 	foreign *Error
+	// at is the path of the locations that are read, and nothing else of the file; empty: all but what those have for others.
+	at string
+	// below are the paths of the applications below.
+	below []string
 	// describing is where attributes are described instead of read; nil while a file is read.
 	describing *Section
 	// met are the sections that may stand once at a place; open is what the site accepts to be open to everybody.
@@ -79,6 +83,8 @@ func (r *reader) configuration(root *element) {
 	own := place{} // where the handlers of this place stand; the group around them may stand twice, they may not
 	for _, e := range root.children {
 		switch {
+		case r.at != "":
+			r.locationAt(e, &own)
 		case e.name == "system.webServer":
 			r.webServer(e, &own)
 		case e.name == "location":
@@ -137,6 +143,8 @@ func (r *reader) location(e *element) {
 		for _, section := range child.children {
 			own := section.name == "aspNetCore" || section.name == "httpPlatform"
 			switch {
+			case (own || section.name == "handlers") && r.isBelow(path):
+				r.say(Honoured, section.at, "%s of location path=%q is honoured, for the application there", section.name, path)
 			case own && !r.bequest:
 				r.unusable(e.at, section.name, "", "stands in location path=%q: it is read from the application's own section only, not from a path in it", path)
 				return
@@ -151,7 +159,7 @@ func (r *reader) location(e *element) {
 // webServer reads the group of sections; handlers is where those of the same place in the file were met.
 func (r *reader) webServer(e *element, handlers *place) {
 	for _, s := range e.children {
-		if r.enforce(handlers, "", s) {
+		if r.at == "" && r.enforce(handlers, "", s) {
 			continue
 		}
 		switch s.name {

@@ -47,6 +47,8 @@ type Config struct {
 	Edits []Edit
 	// Initialization is nil when there is none.
 	Initialization *Initialization
+	// Named says that the section is this application's own although it stands in a file above: in a location of its path.
+	Named bool
 	// Notes is what operators should know of how the file is read.
 	Notes []Note
 }

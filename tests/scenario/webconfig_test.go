@@ -124,6 +124,22 @@ func TestSubApplications(t *testing.T) {
 	s.has(t, "/stock/", "Above=3", false)
 }
 
+// A location of the file above that names the application below is that one's, and is live as well.
+func TestLocationOfSubApplication(t *testing.T) {
+	top := func(value string) string {
+		located := strings.Replace(configText(true, variables("Located="+value)), `path="."`, `path="stock"`, 1)
+		return strings.Replace(located, "<configuration>", "<configuration><system.webServer>"+variables("Above=1")+"</system.webServer>", 1)
+	}
+	s := twoApplications(t, top("1"), configText(false, variables("Own=1")))
+	for _, line := range []string{"Above=1", "Located=1", "Own=1"} {
+		s.has(t, "/stock/", line, true)
+	}
+	s.has(t, "/", "Above=1", true)
+	s.has(t, "/", "Located=1", false)
+	lab.Write(t, s.dir, "top/web.config", top("2"))
+	s.has(t, "/stock/", "Located=2", true)
+}
+
 // F05, D8: a file that is broken above leaves both as they are; mended it counts for both.
 func TestSubApplicationsBroken(t *testing.T) {
 	s := twoApplications(t, configText(true, variables("Above=1")), configText(false, variables("Own=1")))
