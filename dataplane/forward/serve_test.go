@@ -176,6 +176,29 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// TestNominatedAnswer: what an answer's Connection fields name is about our connection to the instance, however many there are
+// (RFC 9110 7.6.1); the names that say something of the connection itself name no field.
+func TestNominatedAnswer(t *testing.T) {
+	for options, want := range map[string]string{
+		"keep-alive":                        "Server: a\nX-A: 1\nX-B: 2\n",
+		"close, X-C":                        "Server: a\nX-A: 1\nX-B: 2\n",
+		"x-a":                               "Server: a\nX-B: 2\n",
+		"close,,x-a ,\tX-B":                 "Server: a\n",
+		"a\nb\nc\nd\nX-B":                   "Server: a\nX-A: 1\n",
+		"server, x-ancora-error, x-b, x-ab": "X-A: 1\n",
+	} {
+		up := instance(t, func(_ int, p *peer) {
+			p.head()
+			p.say("HTTP/1.1 200 OK\r\nServer: a\r\nX-A: 1\r\nConnection: " + strings.ReplaceAll(options, "\n", "\r\nConnection: ") + "\r\nX-B: 2\r\nContent-Length: 0\r\n\r\n")
+			p.ended()
+		})
+		var w client
+		if err := Serve(request(t, "GET", ""), &w, up, Options{}); err != nil || w.fields != want {
+			t.Errorf("%q: %v\n got %q\nwant %q", options, err, w.fields, want)
+		}
+	}
+}
+
 // TestErrors maps what an instance can do wrong to kinds (ERR-5 to ERR-7, FWD-26).
 func TestErrors(t *testing.T) {
 	tests := []struct{ name, reply, want, body string }{

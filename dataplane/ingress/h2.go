@@ -240,7 +240,7 @@ func (o *h2Writer) refuse(err error) {
 		status = breach.Status
 	}
 	text := []byte(reason(status) + "\n")
-	if o.Head(status, []forward.Field{{Name: []byte("Content-Type"), Value: []byte("text/plain")}}, int64(len(text))) == nil {
+	if o.Head(status, ours(status), int64(len(text))) == nil {
 		_, _ = o.Write(text) // nobody else is to be told
 	}
 }
@@ -251,6 +251,6 @@ func (o *h2Writer) finish() {
 		panic(http.ErrAbortHandler)
 	}
 	if !o.head {
-		o.w.WriteHeader(500)
+		_ = o.Head(500, ours(500), 0) // a door without an answer
 	}
 }

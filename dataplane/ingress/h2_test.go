@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -62,6 +63,22 @@ func TestH2Abort(t *testing.T) {
 	}
 }
 
+// TestOwnAnswers: what no application has answered carries its code, over both versions.
+func TestOwnAnswers(t *testing.T) {
+	for status, d := range map[int]forward.Door{500: door(func(*forward.Request, forward.ResponseWriter) {}), 404: notFound{}, 421: misdirected{}} {
+		s := start(t, d, Options{H2C: true})
+		for _, client := range []*http.Client{h2Client(t), {Transport: &http.Transport{DisableKeepAlives: true}}} {
+			res, err := client.Get("http://" + s.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.Body.Close(); res.StatusCode != status || res.Header.Get("X-Ancora-Error") != fmt.Sprint(status) {
+				t.Errorf("%s %d %v, want %d", res.Proto, res.StatusCode, res.Header, status)
+			}
+		}
+	}
+}
+
 func TestH2Refusals(t *testing.T) {
 	s := start(t, door(echo), Options{H2C: true})
 	client := h2Client(t)
@@ -72,6 +89,9 @@ func TestH2Refusals(t *testing.T) {
 		}
 		if res.Body.Close(); res.StatusCode != status {
 			t.Errorf("%.20q: %d, want %d", target, res.StatusCode, status)
+		}
+		if code := res.Header.Get("X-Ancora-Error"); status == 200 && code != "" || status != 200 && code != fmt.Sprint(status) {
+			t.Errorf("%.20q: code %q, want %d", target, code, status)
 		}
 	}
 	if c := dial(t, s); true {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -165,6 +166,9 @@ func TestRefusals(t *testing.T) {
 		res, _ := c.answer("GET")
 		if res.StatusCode != status || !res.Close || !c.closed() {
 			t.Errorf("%.40q: %d, close %v; want %d", sent, res.StatusCode, res.Close, status)
+		}
+		if code := res.Header["X-Ancora-Error"]; !slices.Equal(code, []string{fmt.Sprint(status)}) {
+			t.Errorf("%.40q: code %q, want %d", sent, code, status)
 		}
 	}
 }

@@ -242,8 +242,7 @@ type notFound struct{}
 
 func (notFound) Serve(_ *forward.Request, w forward.ResponseWriter) {
 	const text = "404 Not Found\n"
-	fields := [...]forward.Field{{Name: []byte("Content-Type"), Value: []byte("text/plain; charset=utf-8")}}
-	if w.Head(404, fields[:], int64(len(text))) == nil {
+	if w.Head(404, ours(404), int64(len(text))) == nil {
 		w.Write([]byte(text))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ancora-fleet/ancora/dataplane/forward"
 	"github.com/ancora-fleet/ancora/dataplane/h1"
 )
 
@@ -27,7 +28,9 @@ func (t *turn) refuse(err error) step {
 	b = append(append(b, ' '), text...)
 	b = append(b, "\r\n"...)
 	b = append(b, *t.c.l.date.Load()...)
-	b = append(b, "Content-Type: text/plain\r\nConnection: close\r\nContent-Length: "...)
+	b = append(b, forward.ErrorField+": "...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(b, "\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(text)+1), 10)
 	b = append(b, "\r\n\r\n"...)
 	b = append(append(b, text...), '\n')
@@ -41,6 +44,14 @@ func (t *turn) refuse(err error) step {
 	}
 	t.stage = stageLinger
 	return stepRead
+}
+
+// ours are the fields of a plain answer that is no application's.
+func ours(status int) []forward.Field {
+	return []forward.Field{
+		{Name: []byte("Content-Type"), Value: []byte("text/plain; charset=utf-8")},
+		{Name: []byte(forward.ErrorField), Value: strconv.AppendInt(nil, int64(status), 10)},
+	}
 }
 
 // A client that is still sending when its connection is closed gets a reset, and loses the answer with it. So what it

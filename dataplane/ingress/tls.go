@@ -51,8 +51,7 @@ func (m misdirected) Serve(_ *forward.Request, w forward.ResponseWriter) {
 		ender.last()
 	}
 	const text = "421 Misdirected Request\n"
-	fields := [...]forward.Field{{Name: []byte("Content-Type"), Value: []byte("text/plain; charset=utf-8")}}
-	if w.Head(421, fields[:], int64(len(text))) == nil {
+	if w.Head(421, ours(421), int64(len(text))) == nil {
 		w.Write([]byte(text)) // a client that is gone needs no answer
 	}
 }

@@ -81,6 +81,9 @@ func askTLS(t *testing.T, tc net.Conn, host, fields string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if code := a.Header.Get("X-Ancora-Error"); a.StatusCode >= 400 && code != fmt.Sprint(a.StatusCode) {
+		t.Errorf("%d with code %q", a.StatusCode, code)
+	}
 	return a.StatusCode, string(body)
 }
 

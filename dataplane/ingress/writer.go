@@ -284,7 +284,7 @@ func (w *writer) finish() error {
 	case w.aborted:
 		return errAborted
 	case w.state == blank:
-		w.Head(500, nil, 0) // a door without an answer
+		w.Head(500, ours(500), 0) // a door without an answer
 	case w.state == raw:
 		return nil
 	case !w.bodied:
