@@ -13,12 +13,13 @@ import (
 // seconds writes a number of them as a site file does.
 func seconds(n int64) string { return fmt.Sprintf("%ds", n) }
 
-// WebConfig gives the XML Schema of the sections of web.config that are read; what else stands in a file is let pass.
+// WebConfig gives the XML Schema of the sections of web.config that are read; what else stands in a file is let pass. An attribute
+// that is absent means its default where the schema has one, else nothing.
 func WebConfig() []byte {
 	w := &writer{}
 	w.out.WriteString(xml.Header)
 	w.open("xs:schema", "xmlns:xs", "http://www.w3.org/2001/XMLSchema")
-	for _, holder := range []string{"configuration", "location", "system.webServer"} {
+	for _, holder := range []string{"configuration", "location", "system.webServer", "security", "httpProtocol"} {
 		w.open("xs:element", "name", holder)
 		w.open("xs:complexType")
 		w.open("xs:sequence")
@@ -71,6 +72,11 @@ func (w *writer) element(s webconfig.Section, alone bool) {
 	w.open("xs:element", pairs...)
 	w.open("xs:complexType")
 	switch {
+	case s.Any:
+		w.open("xs:sequence")
+		w.empty("xs:any", "processContents", "skip", "minOccurs", "0", "maxOccurs", "unbounded")
+		w.close("xs:sequence")
+		w.empty("xs:anyAttribute", "processContents", "skip")
 	case len(s.Elements) > 0 && s.Elements[0].Many:
 		w.open("xs:choice", "minOccurs", "0", "maxOccurs", "unbounded")
 		for _, child := range s.Elements {
@@ -96,13 +102,11 @@ func (w *writer) attribute(a webconfig.Attribute) {
 	if a.Required {
 		pairs = append(pairs, "use", "required")
 	}
-	switch a.Kind {
-	case webconfig.Number, webconfig.Seconds:
-		pairs = append(pairs, "default", fmt.Sprint(a.Limit.Default))
-	case webconfig.Span:
+	switch {
+	case a.Kind == webconfig.Span:
 		pairs = append(pairs, "default", clock(a.Limit.Default))
-	case webconfig.Word:
-		pairs = append(pairs, "default", a.Choices[0])
+	case a.Default != "":
+		pairs = append(pairs, "default", a.Default)
 	}
 	if a.Kind == webconfig.Text {
 		w.empty("xs:attribute", append(pairs, "type", "xs:string")...)
@@ -118,7 +122,11 @@ func (w *writer) attribute(a webconfig.Attribute) {
 func (w *writer) restriction(a webconfig.Attribute) {
 	switch a.Kind {
 	case webconfig.Number, webconfig.Seconds:
-		w.open("xs:restriction", "base", "xs:unsignedInt")
+		base := "xs:unsignedInt"
+		if a.Limit.Min < 0 {
+			base = "xs:int"
+		}
+		w.open("xs:restriction", "base", base)
 		w.empty("xs:minInclusive", "value", fmt.Sprint(a.Limit.Min))
 		w.empty("xs:maxInclusive", "value", fmt.Sprint(a.Limit.Max))
 	case webconfig.Span:
@@ -129,20 +137,46 @@ func (w *writer) restriction(a webconfig.Attribute) {
 		w.empty("xs:pattern", "value", anyCase("true")+"|"+anyCase("false"))
 	case webconfig.Word:
 		w.open("xs:restriction", "base", "xs:string")
-		words := make([]string, len(a.Choices))
-		for i, word := range a.Choices {
-			words[i] = anyCase(word)
+		w.empty("xs:pattern", "value", anyOf(a.Choices))
+	case webconfig.Words:
+		w.open("xs:restriction", "base", "xs:string")
+		one := `\s*(` + anyOf(a.Choices) + `)?\s*`
+		w.empty("xs:pattern", "value", one+"(,"+one+")*")
+	case webconfig.Filled:
+		w.open("xs:restriction", "base", "xs:string")
+		w.empty("xs:pattern", "value", `[\s\S]*\S[\s\S]*`)
+	case webconfig.Address:
+		w.open("xs:restriction", "base", "xs:string")
+		count := "*"
+		if a.Required {
+			count = "+"
 		}
-		w.empty("xs:pattern", "value", strings.Join(words, "|"))
+		w.empty("xs:pattern", "value", `\s*[0-9A-Fa-f:.]`+count+`\s*`)
+	case webconfig.Nothing:
+		w.open("xs:restriction", "base", "xs:string")
+		w.empty("xs:pattern", "value", "")
 	}
 	w.close("xs:restriction")
+}
+
+// anyOf matches one of the words in every case.
+func anyOf(words []string) string {
+	all := make([]string, len(words))
+	for i, word := range words {
+		all[i] = anyCase(word)
+	}
+	return strings.Join(all, "|")
 }
 
 // anyCase matches a word in every case, which XML Schema has no flag for.
 func anyCase(word string) string {
 	var b strings.Builder
 	for _, ch := range word {
-		fmt.Fprintf(&b, "[%c%c]", unicode.ToUpper(ch), unicode.ToLower(ch))
+		if upper, lower := unicode.ToUpper(ch), unicode.ToLower(ch); upper != lower {
+			fmt.Fprintf(&b, "[%c%c]", upper, lower)
+		} else {
+			b.WriteRune(ch)
+		}
 	}
 	return b.String()
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"testing"
@@ -84,7 +85,9 @@ func (x *xsd) children(e, group *xmltree.Element) (problems []string) {
 		var by *xmltree.Element
 		lax := group != nil && x.part(group, "xs:any") != nil
 		if lax {
-			by = x.elements[c.Name]
+			if by = x.elements[c.Name]; by == nil && x.get(x.part(group, "xs:any"), "processContents") == "lax" {
+				problems = append(problems, x.children(c, group)...) // what is not declared has any content, as far as that is declared
+			}
 		} else if group != nil {
 			for _, declared := range group.Children {
 				if x.get(declared, "name") == c.Name {
@@ -116,12 +119,19 @@ func (x *xsd) fits(value string, attribute *xmltree.Element) bool {
 				return false
 			}
 		case "xs:minInclusive", "xs:maxInclusive":
-			n, err := strconv.ParseUint(value, 10, 32)
-			bound, wrong := strconv.ParseUint(limit, 10, 32)
-			if wrong != nil {
-				x.t.Fatalf("%s=%q", facet.Name, limit)
+			n, err := strconv.ParseInt(value, 10, 64)
+			bound, wrong := strconv.ParseInt(limit, 10, 64)
+			base := x.get(restriction, "base")
+			least, most := int64(0), int64(math.MaxUint32)
+			if base == "xs:int" {
+				least, most = math.MinInt32, math.MaxInt32
+			} else if base != "xs:unsignedInt" {
+				x.t.Fatalf("a number in %s", base)
 			}
-			if err != nil || facet.Name == "xs:minInclusive" && n < bound || facet.Name == "xs:maxInclusive" && n > bound {
+			if wrong != nil || bound < least || bound > most {
+				x.t.Fatalf("%s=%q of %s", facet.Name, limit, base)
+			}
+			if err != nil || n < least || n > most || facet.Name == "xs:minInclusive" && n < bound || facet.Name == "xs:maxInclusive" && n > bound {
 				return false
 			}
 		default:

@@ -26,8 +26,8 @@ func (r *reader) httpProtocol(at spot, e *element) {
 	}
 	for _, s := range e.children {
 		name := e.name + "/" + s.name
-		if s.name == "customHeaders" {
-			r.once(at, s, name, r.customHeaders)
+		if read := r.reader(e.name, s.name); read != nil {
+			r.once(at, s, name, read)
 		} else if !r.misspelt(s, e.name+"/", "customHeaders") {
 			r.ignored(s, name)
 		}

@@ -140,6 +140,9 @@ func (r *reader) texts(attribute string, list func(*filter.Rules) *[]string) fun
 
 // filteringRules would refuse more than is enforced.
 func (r *reader) filteringRules(e *element) {
+	if r.describing != nil {
+		r.describing.Any = true
+	}
 	for _, rule := range e.children {
 		if rule.name == "filteringRule" {
 			r.closed(rule.at, "filteringRules", "refuses requests by a rule of its own")

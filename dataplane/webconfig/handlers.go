@@ -33,41 +33,37 @@ func (h Handler) String() string {
 
 // readHandlers takes the handlers of ours; those of other modules are said to have no effect.
 func (r *reader) readHandlers(e *element) {
-	r.noText(e)
-	for _, a := range e.attributes {
-		if a.name != "accessPolicy" && a.name != "lockItem" && a.name != "lockElements" {
-			r.wrong(a.at, a.name, a.value, "is no attribute of handlers: accessPolicy is")
-		}
-	}
-	for _, h := range e.children {
-		switch h.name {
-		case "add":
+	r.take(e, map[string]read{"accessPolicy": func(attribute) {}})
+	r.holds(e, map[string]func(*element){
+		"add": func(h *element) {
 			r.only(h, "name", "path", "verb", "modules", "resourceType", "requireAccess", "preCondition", "type", "scriptProcessor", "allowPathInfo", "responseBufferLimit")
 			r.leaf(h)
 			r.addHandler(h)
-		case "remove":
+		},
+		"remove": func(h *element) {
 			r.only(h, "name")
 			r.leaf(h)
-			if name, ok := h.attribute("name"); ok {
+			if r.required(h, "name") {
+				name, _ := h.attribute("name")
 				r.removeHandler(name.value)
-			} else {
-				r.wrong(h.at, "name", "", "is missing: the handler to remove")
 			}
-		case "clear":
+		},
+		"clear": func(h *element) {
 			r.only(h)
 			r.leaf(h)
 			r.config.Handlers = []Handler{}
 			clear(r.handlerNames)
-		default:
-			r.stranger(h, e.name, "add", "remove", "clear")
-		}
-	}
+		},
+	})
 }
 
 func (r *reader) addHandler(h *element) {
 	name, _ := h.attribute("name")
-	path, ok := h.attribute("path")
-	if !ok || path.value == "" {
+	if !r.required(h, "path") {
+		return
+	}
+	path, _ := h.attribute("path")
+	if path.value == "" {
 		r.wrong(h.at, "path", "", "is missing: * is every address")
 		return
 	}

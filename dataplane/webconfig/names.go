@@ -66,6 +66,12 @@ func edits(a, b string) int {
 
 // only finds attributes other than the known ones.
 func (r *reader) only(e *element, known ...string) {
+	if r.describing != nil {
+		for _, name := range known {
+			r.describing.add(Attribute{Name: name, Kind: Text})
+		}
+		return
+	}
 	for _, a := range e.attributes {
 		if !slices.Contains(known, a.name) {
 			r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, known))

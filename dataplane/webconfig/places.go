@@ -2,11 +2,13 @@ package webconfig
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/ancora-fleet/ancora/dataplane/filter"
+	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
 // spot is where a section stands: the path that location names, and what tells one location from the next.
@@ -25,17 +27,15 @@ type seen struct {
 // sections of one location, and path the one that it names, empty for the application itself.
 func (r *reader) enforce(in *place, path string, s *element) bool {
 	at := spot{strings.Trim(strings.ReplaceAll(path, `\`, "/"), "/"), in}
+	if read := r.reader("", s.name); read != nil {
+		r.once(at, s, s.name, read)
+		return true
+	}
 	switch s.name {
 	case "security":
 		r.security(at, s)
 	case "httpProtocol":
 		r.httpProtocol(at, s)
-	case "httpErrors":
-		r.once(at, s, s.name, r.httpErrors)
-	case "webSocket":
-		r.once(at, s, s.name, r.webSocket)
-	case "applicationInitialization":
-		r.once(at, s, s.name, r.initialization)
 	case "rewrite":
 		r.rewrite(s)
 		r.ignored(s, s.name)
@@ -45,6 +45,35 @@ func (r *reader) enforce(in *place, path string, s *element) bool {
 		return r.misspelt(s, "", "security", "httpProtocol", "httpErrors", "webSocket", "applicationInitialization")
 	}
 	return true
+}
+
+// section is one that is read strictly, in the group where it stands; without one it stands in system.webServer.
+type section struct {
+	group, name string
+	read        func(at spot, e *element, path string)
+}
+
+// enforced are all that restrict requests or dress answers.
+func (r *reader) enforced() []section {
+	return []section{
+		{"security", "requestFiltering", r.requestFiltering},
+		{"security", "ipSecurity", r.ipSecurity},
+		{"security", "access", r.access},
+		{"httpProtocol", "customHeaders", r.customHeaders},
+		{"", "httpErrors", r.httpErrors},
+		{"", "webSocket", r.webSocket},
+		{"", "applicationInitialization", r.initialization},
+	}
+}
+
+// reader gives what reads a section of a group; nil: it is none of these.
+func (r *reader) reader(group, name string) func(at spot, e *element, path string) {
+	for _, s := range r.enforced() {
+		if s.group == group && s.name == name {
+			return s.read
+		}
+	}
+	return nil
 }
 
 // misspelt finds a section that would be enforced if it were spelled with the right case.
@@ -88,22 +117,35 @@ func (r *reader) honoured(at spot, e *element, name string) {
 
 // take reads the attributes of an element of ours; what locks a section has no meaning in the last file that is read.
 func (r *reader) take(e *element, known map[string]read) {
+	locks := []string{"lockAttributes", "lockAllAttributesExcept", "lockElements", "lockAllElementsExcept", "lockItem"}
+	if r.describing != nil {
+		for _, name := range names(known) {
+			r.describing.read(name, known[name])
+		}
+		r.only(e, locks...)
+		return
+	}
 	r.noText(e)
 	for _, a := range e.attributes {
 		if read := known[a.name]; read != nil {
 			read(a)
 			continue
 		}
-		switch a.name {
-		case "lockAttributes", "lockAllAttributesExcept", "lockElements", "lockAllElementsExcept", "lockItem":
+		if slices.Contains(locks, a.name) {
 			continue
 		}
 		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, names(known)))
 	}
 }
 
-// holds reads the elements in one of ours.
+// holds reads the elements in one of ours. Where they can be cleared away it is a collection, which has many of each.
 func (r *reader) holds(e *element, known map[string]func(*element)) {
+	if r.describing != nil {
+		for _, name := range names(known) {
+			r.element(name, known["clear"] != nil, known[name])
+		}
+		return
+	}
 	for _, child := range e.children {
 		if read := known[child.name]; read != nil {
 			read(child)
@@ -125,6 +167,9 @@ func names[T any](known map[string]T) []string {
 // word takes an attribute that must hold something.
 func (r *reader) word(to *string) read {
 	return func(a attribute) {
+		if r.described(a, Attribute{Kind: Filled}) {
+			return
+		}
 		if *to = a.value; strings.TrimSpace(a.value) == "" {
 			r.wrong(a.at, a.name, a.value, "is empty")
 		}
@@ -140,6 +185,9 @@ func (r *reader) flag(to *bool) read { return r.boolean(func(_ attribute, on boo
 // unsigned takes a number of 32 bits without a sign, as IIS keeps its limits.
 func (r *reader) unsigned(to **uint32) read {
 	return func(a attribute) {
+		if r.described(a, Attribute{Kind: Number, Limit: site.Limit{Max: math.MaxUint32}}) {
+			return
+		}
 		n, err := strconv.ParseUint(a.value, 10, 32)
 		if err != nil {
 			r.wrong(a.at, a.name, a.value, "is not in 0 to 4294967295")
@@ -150,9 +198,16 @@ func (r *reader) unsigned(to **uint32) read {
 	}
 }
 
-// integer takes a number of a range.
+// integer takes a number of a range; what is there already is its default, if it lies in it.
 func (r *reader) integer(to *int, least, most int) read {
 	return func(a attribute) {
+		form := Attribute{Kind: Number, Limit: site.Limit{Min: int64(least), Max: int64(most)}}
+		if *to >= least && *to <= most {
+			form.Default = strconv.Itoa(*to)
+		}
+		if r.described(a, form) {
+			return
+		}
 		n, err := strconv.Atoi(a.value)
 		if err != nil || n < least || n > most {
 			r.wrong(a.at, a.name, a.value, "is not in %d to %d", least, most)
@@ -162,9 +217,12 @@ func (r *reader) integer(to *int, least, most int) read {
 	}
 }
 
-// oneOf takes a word of a list, in any case.
+// oneOf takes a word of a list, in any case; what is there already is its default.
 func (r *reader) oneOf(to *string, words ...string) read {
 	return func(a attribute) {
+		if r.described(a, Attribute{Kind: Word, Choices: words, Default: *to}) {
+			return
+		}
 		for _, w := range words {
 			if strings.EqualFold(w, a.value) {
 				*to = w
@@ -182,6 +240,10 @@ func (r *reader) ignore(path string) read {
 
 // required finds the attribute that an element cannot do without.
 func (r *reader) required(e *element, name string) bool {
+	if r.describing != nil {
+		r.describing.required(name)
+		return false
+	}
 	if _, ok := e.attribute(name); !ok {
 		r.wrong(e.at, name, "", "is missing in <%s>", e.name)
 		return false

@@ -85,7 +85,7 @@ func (r *reader) attributesOf(section string) map[string]read {
 
 func (r *reader) boolean(to func(a attribute, on bool)) read {
 	return func(a attribute) {
-		if r.described(a, Flag, site.Limit{}) {
+		if r.described(a, Attribute{Kind: Flag}) {
 			return
 		}
 		switch strings.ToLower(a.value) {
@@ -101,7 +101,7 @@ func (r *reader) boolean(to func(a attribute, on bool)) read {
 
 func (r *reader) count(limit site.Limit, to func(n uint32)) read {
 	return func(a attribute) {
-		if r.described(a, Number, limit) {
+		if r.described(a, numeric(Number, limit)) {
 			return
 		}
 		n, err := strconv.ParseUint(a.value, 10, 32)
@@ -115,7 +115,7 @@ func (r *reader) count(limit site.Limit, to func(n uint32)) read {
 
 func (r *reader) seconds(to **time.Duration, limit site.Limit) read {
 	return func(a attribute) {
-		if r.described(a, Seconds, limit) {
+		if r.described(a, numeric(Seconds, limit)) {
 			return
 		}
 		n, err := strconv.ParseUint(a.value, 10, 32)
@@ -131,7 +131,7 @@ func (r *reader) seconds(to **time.Duration, limit site.Limit) read {
 // span reads [days.]hours:minutes:seconds.
 func (r *reader) span(to **time.Duration, limit site.Limit) read {
 	return func(a attribute) {
-		if r.described(a, Span, limit) {
+		if r.described(a, numeric(Span, limit)) {
 			return
 		}
 		d, err := parseSpan(a.value)

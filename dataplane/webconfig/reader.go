@@ -30,8 +30,8 @@ type reader struct {
 	at string
 	// below are the paths of the applications below.
 	below []string
-	// describing is where attributes are described instead of read; nil while a file is read.
-	describing *Section
+	// describing is where attributes and elements are described instead of read; nil while a file is read.
+	describing *description
 	// met are the sections that may stand once at a place; open is what the site accepts to be open to everybody.
 	met map[seen]place
 	// from is the section whose edits are being read.

@@ -18,13 +18,11 @@ func (r *reader) security(at spot, e *element) {
 	}
 	for _, s := range e.children {
 		name := "security/" + s.name
+		if read := r.reader("security", s.name); read != nil {
+			r.once(at, s, name, read)
+			continue
+		}
 		switch s.name {
-		case "requestFiltering":
-			r.once(at, s, name, r.requestFiltering)
-		case "ipSecurity":
-			r.once(at, s, name, r.ipSecurity)
-		case "access":
-			r.once(at, s, name, r.access)
 		case "authentication":
 			r.authentication(s, name)
 		case "authorization":
@@ -99,10 +97,16 @@ func (r *reader) ipSecurity(at spot, e *element, path string) {
 // network reads the address of an entry. A name would have to be looked up for every visitor: it is refused.
 func (r *reader) network(e *element, more map[string]read) (netip.Prefix, bool) {
 	var address, mask attribute
+	number := func(to *attribute) read {
+		return func(a attribute) {
+			*to = a
+			r.described(a, Attribute{Kind: Address})
+		}
+	}
 	known := map[string]read{
-		"ipAddress": func(a attribute) { address = a }, "subnetMask": func(a attribute) { mask = a },
+		"ipAddress": number(&address), "subnetMask": number(&mask),
 		"domainName": func(a attribute) {
-			if a.value != "" {
+			if !r.described(a, Attribute{Kind: Nothing}) && a.value != "" {
 				r.wrong(a.at, a.name, a.value, "is not looked up: ipAddress and subnetMask say who may come in")
 			}
 		},
@@ -163,6 +167,9 @@ func (r *reader) access(at spot, e *element, path string) {
 	r.honoured(at, e, path)
 	r.leaf(e)
 	r.take(e, map[string]read{"sslFlags": func(a attribute) {
+		if r.described(a, Attribute{Kind: Words, Choices: []string{"None", "Ssl", "SslNegotiateCert", "SslRequireCert", "SslMapCert", "Ssl128"}}) {
+			return
+		}
 		var tls, certificate bool
 		for flag := range strings.SplitSeq(a.value, ",") {
 			switch strings.ToLower(strings.TrimSpace(flag)) {
