@@ -66,9 +66,9 @@ func units(chain []Source) []unit {
 			continue
 		}
 		all = append(all, unit{Source: source, level: source.Path})
-		rest := relativeTo(source.Path, path)
+		rest, named := relativeTo(source.Path, path), locations(source)
 		for i := range len(rest) + 1 {
-			if i == len(rest) || rest[i] == '/' {
+			if (i == len(rest) || rest[i] == '/') && named[strings.ToLower(rest[:i])] {
 				level := strings.TrimSuffix(source.Path, "/") + "/" + rest[:i]
 				all = append(all, unit{Source: source, level: level, at: rest[:i], own: i == len(rest)})
 			}
@@ -78,6 +78,21 @@ func units(chain []Source) []unit {
 		return len(strings.TrimSuffix(a.level, "/")) - len(strings.TrimSuffix(b.level, "/"))
 	})
 	return all
+}
+
+// locations are the paths that the locations of a file name. What is wrong with the file is told when it is read.
+func locations(source Source) map[string]bool {
+	root, _ := readTree(source.File, source.Content)
+	if root == nil {
+		return nil
+	}
+	named := map[string]bool{}
+	for _, e := range root.children {
+		if path, ok := e.attribute("path"); ok && e.name == "location" {
+			named[strings.ToLower(plain(path.value))] = true
+		}
+	}
+	return named
 }
 
 // bequestAt reads what the locations of a path have for the application there, and for those below it: the sections that say what is
@@ -112,8 +127,11 @@ func (r *reader) isBelow(path string) bool {
 
 // samePath compares what a location names with a path without slashes at its ends.
 func samePath(named, path string) bool {
-	return strings.EqualFold(strings.Trim(strings.ReplaceAll(named, `\`, "/"), "/"), path)
+	return strings.EqualFold(plain(named), path)
 }
+
+// plain spells what a location names without slashes at its ends.
+func plain(named string) string { return strings.Trim(strings.ReplaceAll(named, `\`, "/"), "/") }
 
 // relativeTo gives a path in the site as one below another, without a slash at its begin.
 func relativeTo(up, path string) string {

@@ -1,6 +1,7 @@
 package webconfig
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -117,4 +118,30 @@ func TestLocationAbove(t *testing.T) {
 	if _, err := ParseChain(chainOf([]string{"/=" + twice, "/stock="}), nil); err == nil || !strings.Contains(err.Error(), "stands twice") {
 		t.Errorf("%v", err)
 	}
+}
+
+// Whatever stands above and below, a chain is read or refused with the place; without the locations that name it, it is read
+// as it would be by itself.
+func FuzzChain(f *testing.F) {
+	for _, path := range []string{"/", "/stock", "/stock/a/b"} {
+		f.Add(group("", starts("t", "A"), "stock", starts("a", "B"), "stock/a", limit(7)), group("", starts("o", "A"), "b", limit(8)), path)
+		f.Add(group("stock", "<handlers><clear/></handlers>"), "", path)
+	}
+	f.Fuzz(func(t *testing.T, above, own, path string) {
+		if !strings.HasPrefix(path, "/") {
+			path = "/" + path
+		}
+		chain := []Source{{Path: "/", File: "above", Content: []byte(above)}, {Path: path}}
+		if own != "" {
+			chain[1].File, chain[1].Content = "own", []byte(own)
+		}
+		config, err := ParseChain(chain, []string{path + "/x"})
+		all, ok := errors.AsType[Errors](err)
+		if (config == nil) == (err == nil) || err != nil && (!ok || len(all) == 0 || all[0].File != "above" && all[0].File != "own") {
+			t.Fatalf("%v, %v", config, err)
+		}
+		if err == nil && own == "" && !config.Named && config.ProcessPath != "" {
+			t.Errorf("the program of another folder: %+v", config)
+		}
+	})
 }

@@ -26,7 +26,7 @@ type seen struct {
 // enforce reads a section that restricts requests or dresses answers; false: it is none of these. in is the same for the
 // sections of one location, and path the one that it names, empty for the application itself.
 func (r *reader) enforce(in *place, path string, s *element) bool {
-	at := spot{strings.Trim(strings.ReplaceAll(path, `\`, "/"), "/"), in}
+	at := spot{plain(path), in}
 	if read := r.reader("", s.name); read != nil {
 		r.once(at, s, s.name, read)
 		return true
