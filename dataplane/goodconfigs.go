@@ -135,7 +135,8 @@ func (s *Server) keepCurrent() bool {
 		}
 		if missing || !before.Equal(record) {
 			if err := s.good.Save(k.site, k.app.path, record); err != nil {
-				s.log.Warn("web.config is not kept: if it is broken when the agent's worker starts, the application does not run", "site", k.site, "application", k.app.path, "error", err)
+				s.log.Warn("web.config is not kept: should it be broken when the worker starts, the application does not run",
+					"site", k.site, "application", k.app.path, "error", err)
 				whole = false
 				continue
 			}

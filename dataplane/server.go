@@ -134,8 +134,9 @@ func New(config Config) *Server {
 	}
 	s := &Server{
 		config: config, log: config.Logger, policy: config.Policy, ports: supervise.NewPorts(),
-		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, nowhere: newObserver(), notices: map[string]*noticeState{}, copies: map[string]*shadow.Copies{}, first: true, healIn: healFirst,
-		good: goodconfig.New(goodConfigs(config.DataDir)), orphans: config.Keeper.Processes(), wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{}, probeSecret: rand.Text(),
+		sites: map[string]*runningSite{}, logs: map[string]*runningLog{}, nowhere: newObserver(), notices: map[string]*noticeState{},
+		copies: map[string]*shadow.Copies{}, first: true, healIn: healFirst, good: goodconfig.New(goodConfigs(config.DataDir)), orphans: config.Keeper.Processes(),
+		wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{}, probeSecret: rand.Text(),
 	}
 	s.listeners = newListeners(s)
 	s.outputs = stdoutlog.New(stdoutlog.Config{Journal: config.Journal, Captures: Captures(config.DataDir), Warn: s.warnStdout, Logger: config.Logger})

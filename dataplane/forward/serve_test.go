@@ -189,7 +189,8 @@ func TestNominatedAnswer(t *testing.T) {
 	} {
 		up := instance(t, func(_ int, p *peer) {
 			p.head()
-			p.say("HTTP/1.1 200 OK\r\nServer: a\r\nX-A: 1\r\nConnection: " + strings.ReplaceAll(options, "\n", "\r\nConnection: ") + "\r\nX-B: 2\r\nContent-Length: 0\r\n\r\n")
+			connection := "Connection: " + strings.ReplaceAll(options, "\n", "\r\nConnection: ")
+			p.say("HTTP/1.1 200 OK\r\nServer: a\r\nX-A: 1\r\n" + connection + "\r\nX-B: 2\r\nContent-Length: 0\r\n\r\n")
 			p.ended()
 		})
 		var w client

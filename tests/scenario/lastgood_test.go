@@ -119,7 +119,8 @@ func TestLastGoodConfig(t *testing.T) {
 	rejected := func() {
 		t.Helper()
 		lab.Eventually(t, func() string {
-			if out := f.Must("describe", "site", "shop"); !strings.Contains(out, "REJECTED") || !strings.Contains(out, "web.config:3:15: colour=\"red\": is no attribute of aspNetCore") {
+			place := `web.config:3:15: colour="red": is no attribute of aspNetCore`
+			if out := f.Must("describe", "site", "shop"); !strings.Contains(out, "REJECTED") || !strings.Contains(out, place) {
 				return out
 			}
 			return ""
@@ -150,8 +151,7 @@ func TestLastGoodConfig(t *testing.T) {
 	}
 	load.end(t)
 
-	web1.Stop(t)
-	web1.Wait(t)
+	web1.Kill(t)
 	f.Run(web1)
 	f.Connected("web1")
 	rejected()
@@ -202,6 +202,12 @@ func TestLastGoodCounts(t *testing.T) {
 		"unreadable": {then: func(t *testing.T, dir string) {
 			remove(t, dir+"/root/web.config")
 			lab.Folder(t, dir, "root/web.config", nil)
+		}, want: "200 Color=1"},
+		"in a loop": {then: func(t *testing.T, dir string) {
+			remove(t, dir+"/root/web.config")
+			if err := os.Symlink("web.config", dir+"/root/web.config"); err != nil {
+				t.Fatal(err)
+			}
 		}, want: "200 Color=1"},
 		"no program": {then: func(t *testing.T, dir string) {
 			lab.Write(t, dir, "root/web.config", configText(false, `<aspNetCore/>`))

@@ -81,7 +81,7 @@ func paths(env environment, binary string) []path {
 		{"data", data, "--data", "what follows, and keeper.lock, keeper-id, instances.json, which a later keeper must know"},
 		{"identity", below("identity"), "", "key (mode 0600) and certificate of the host, made by join"},
 		{"last good", below("lastgood"), "", "what was assigned last: the host runs it without a controller"},
-		{"web.config", below("webconfigs"), "", "the files that applications run with, SITE/a file for each (mode 0600, at most 4 MiB): they count where one is broken when the worker starts"},
+		{"web.config", below("webconfigs"), "", "what applications run with, SITE/FILE (mode 0600, 4 MiB at most): for a file that is broken when the worker starts"},
 		{"captures", below("captures"), "", "output and events of each run: SITE/APPLICATION/RUN, access logs: SITE/access/RUN; 64 MiB an application"},
 		{"homes", below("homes"), "", "HOME of applications whose user has none"},
 		{"sockets", below("sockets"), "", "unix sockets of instances"},
