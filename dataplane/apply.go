@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
+	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
@@ -153,9 +155,8 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *r
 		}
 		a.drain, a.shutdown, a.pinned = spec.Drain, spec.Pool.Shutdown, spec.Pinned
 		a.spec, a.refused = spec, ""
-		a.app.Update(spec)
+		s.adopted(a.app.Update(spec, s.found(r.name, path)...))
 		s.followCode(r.name, a)
-		s.adopt(r.name, path, a.app)
 	}
 	for path, refused := range found.refused {
 		a := r.apps[path]
@@ -194,18 +195,23 @@ func (s *Server) newApp(name, path, root string) *runningApp {
 	return a
 }
 
-// adopt gives an application the processes that an earlier worker started for it.
-func (s *Server) adopt(name, path string, a *app.App) {
-	kept := s.orphans[:0]
+// found gives the processes that an earlier worker started for an application.
+func (s *Server) found(name, path string) (all []*process.Process) {
 	for _, p := range s.orphans {
-		id := p.Identity()
-		if id.Site == name && id.Application == path && alive(p.Done()) && a.Adopt(p) {
-			s.log.Info("instance adopted", "site", name, "application", path, "instance", id.Instance, "run", id.Run, "pid", p.Pid())
-			continue
+		if id := p.Identity(); id.Site == name && id.Application == path && alive(p.Done()) {
+			all = append(all, p)
 		}
-		kept = append(kept, p)
 	}
-	s.orphans = kept
+	return all
+}
+
+// adopted notes which of them are somebody's again.
+func (s *Server) adopted(processes []*process.Process) {
+	for _, p := range processes {
+		id := p.Identity()
+		s.log.Info("instance adopted", "site", id.Site, "application", id.Application, "instance", id.Instance, "run", id.Run, "pid", p.Pid())
+	}
+	s.orphans = slices.DeleteFunc(s.orphans, func(p *process.Process) bool { return slices.Contains(processes, p) })
 }
 
 func alive(done <-chan struct{}) bool {

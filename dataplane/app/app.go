@@ -104,6 +104,8 @@ type App struct {
 	swapErr error           // why the newest replacement did not come up
 	closed  bool
 	retired []*supervise.Pool
+	// found and adopted are those of Update, while it lasts.
+	found, adopted []*process.Process
 
 	successor *successor // what the pool waits for before its first start; nil: nothing
 }
@@ -158,15 +160,6 @@ func (a *App) Offline() []string {
 // SetNotices says which notices there are. From its return on the doors are as they must be.
 func (a *App) SetNotices(notices []offline.Notice) { a.offline.SetNotices(notices) }
 
-// Adopt gives a running process to the application; false: it is not wanted, and the caller ends it. Call it after
-// Update and before the first request.
-func (a *App) Adopt(p *process.Process) bool {
-	a.mu.Lock()
-	pool := a.pool
-	a.mu.Unlock()
-	return pool != nil && pool.Adopt(p)
-}
-
 // Record writes an event into the event stream of the application's newest run; false: there was never one.
 func (a *App) Record(e journal.Event) bool {
 	a.mu.Lock()
@@ -176,13 +169,16 @@ func (a *App) Record(e journal.Event) bool {
 }
 
 // Update says how the application is to run. What runs already is replaced only when the fingerprint or the epoch
-// differs: the new instance is ready before the old one drains, and one that does not come up leaves the old one.
-func (a *App) Update(spec *Spec) {
+// differs: the new instance is ready before the old one drains, and one that does not come up leaves the old one. Of found, the
+// processes that an earlier worker has started for it, those that fit are taken over before any is started, and given back.
+func (a *App) Update(spec *Spec, found ...*process.Process) (adopted []*process.Process) {
 	a.mu.Lock()
 	defer a.after(a.mu.Unlock)
 	if a.closed {
-		return
+		return nil
 	}
+	a.found = found
+	defer func() { adopted, a.found, a.adopted = a.adopted, nil, nil }()
 	old := a.spec
 	a.reason = nil
 	if a.next != nil && a.next.spec.same(spec) { // it is on its way
@@ -191,21 +187,22 @@ func (a *App) Update(spec *Spec) {
 			a.spec = spec
 			a.setDoor(a.runningDoor())
 		}
-		return
+		return nil
 	}
 	if a.pool == nil || old == nil {
 		a.spec = spec
 		a.dropPools(spec.Pool.Shutdown)
 		a.turnLocked()
-		return
+		return nil
 	}
 	if old.same(spec) {
 		a.cancelSwap()
 		a.spec = spec
 		a.setDoor(a.runningDoor())
-		return
+		return nil
 	}
 	a.replace(spec)
+	return nil
 }
 
 // Recycle replaces what runs by the same anew.
@@ -327,6 +324,11 @@ func (a *App) turnLocked() {
 		a.setDoor(&failed{a.reason})
 	case a.pool == nil:
 		a.pool = supervise.New(a.poolConfig(a.spec))
+		for _, p := range a.found {
+			if a.pool.Adopt(p) {
+				a.adopted = append(a.adopted, p)
+			}
+		}
 		if a.spec.Alone && len(a.retired) > 0 {
 			a.setSuccessor(newSuccessor())
 			a.startAfterRetired(a.spec.Pool.Always)

@@ -107,6 +107,28 @@ func TestServeEnvironment(t *testing.T) {
 	}
 }
 
+// Applications that always run are taken over by a new worker before it starts any: not one process is another.
+func TestServeWorkerKilledAlways(t *testing.T) {
+	s := serveSite(t, "start: always\ninstances: 8\n")
+	all := func(n int) (pids []int) {
+		lab.Eventually(t, func() string {
+			pids = instances(t, s.dir+"/data")
+			if ready := strings.Count(s.Log(), "instance ready"); len(pids) != 8 || ready < 8 || strings.Count(s.Log(), "instance adopted") < n {
+				return fmt.Sprint(pids, "\n", s.Log())
+			}
+			return ""
+		})
+		return pids
+	}
+	before := all(0)
+	for n := range 4 {
+		killWorker(t, s.Program, s.dir+"/data")
+		if now := all(8 * (n + 1)); !slices.Equal(now, before) {
+			t.Fatalf("%v run, %v ran before\n%s", now, before, s.Log())
+		}
+	}
+}
+
 // A worker killed under load refuses no connection and touches no application.
 func TestServeWorkerKilled(t *testing.T) {
 	s := serveSite(t, "")
