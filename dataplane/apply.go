@@ -198,7 +198,7 @@ func (s *Server) newApp(name, path, root string) *runningApp {
 // found gives the processes that an earlier worker started for an application.
 func (s *Server) found(name, path string) (all []*process.Process) {
 	for _, p := range s.orphans {
-		if id := p.Identity(); id.Site == name && id.Application == path && alive(p.Done()) {
+		if id := p.Identity(); id.Site == name && id.Application == path {
 			all = append(all, p)
 		}
 	}
@@ -212,15 +212,6 @@ func (s *Server) adopted(processes []*process.Process) {
 		s.log.Info("instance adopted", "site", id.Site, "application", id.Application, "instance", id.Instance, "run", id.Run, "pid", p.Pid())
 	}
 	s.orphans = slices.DeleteFunc(s.orphans, func(p *process.Process) bool { return slices.Contains(processes, p) })
-}
-
-func alive(done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return false
-	default:
-		return true
-	}
 }
 
 // endOrphans ends what the first Apply did not adopt: nothing runs that nobody wants.

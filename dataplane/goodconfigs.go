@@ -11,6 +11,7 @@ import (
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/goodconfig"
+	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
@@ -43,11 +44,22 @@ func (c candidate) pinned(running *runningApp, there []goodconfig.File) []goodco
 // survived says that a process of the application has outlived the worker that started it.
 func (c candidate) survived() bool {
 	for _, p := range c.orphans {
-		if id := p.Identity(); id.Site == c.site.Name && id.Application == c.application.Path && alive(p.Done()) {
+		if id := p.Identity(); id.Site == c.site.Name && id.Application == c.application.Path && alive(p) {
 			return true
 		}
 	}
 	return false
+}
+
+// alive says whether a process lives, or one that it has left behind.
+func alive(p *process.Process) bool {
+	select {
+	case <-p.Done():
+		members, err := p.Members()
+		return err == nil && len(members) > 0
+	default:
+		return true
+	}
 }
 
 // lastGood says how an application is to run whose web.config is refused, by the files that it ran with before this worker;

@@ -13,6 +13,10 @@ func (p *Pool) Adopt(running *process.Process) bool {
 	if json.Unmarshal(running.Note(), &n) != nil || n.Port == 0 && n.Socket == "" || n.Fingerprint != p.config.Fingerprint || n.Epoch < p.config.Epoch {
 		return false
 	}
+	at := process.Endpoint{Port: n.Port, Socket: n.Socket}
+	if !p.goesOn(running, at, n.Ready) {
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	number := running.Identity().Instance
@@ -22,7 +26,7 @@ func (p *Pool) Adopt(running *process.Process) bool {
 	s := &p.slots[number-1]
 	i := p.newInstance(s)
 	i.listens = n.Listens
-	i.run, i.at, i.token, i.process = running.Identity().Run, process.Endpoint{Port: n.Port, Socket: n.Socket}, n.Token, running
+	i.run, i.at, i.token, i.process = running.Identity().Run, at, n.Token, running
 	if !n.Started.IsZero() {
 		i.started = n.Started
 	}
@@ -40,4 +44,23 @@ func (p *Pool) Adopt(running *process.Process) bool {
 		i.live(m, process.Exit{})
 	}()
 	return true
+}
+
+// goesOn says whether a process lives, or has left what it launched behind, which listens or has yet to come up.
+func (p *Pool) goesOn(running *process.Process, at process.Endpoint, ready bool) bool {
+	select {
+	case <-running.Done():
+	default:
+		return true
+	}
+	exit := running.Exit()
+	if p.config.InProcess || !ready && (exit.Code != 0 || exit.Signal != 0) {
+		return false
+	}
+	if ready {
+		pid, err := running.Listener(at)
+		return err == nil && pid != 0
+	}
+	members, err := running.Members()
+	return err == nil && len(members) > 0
 }

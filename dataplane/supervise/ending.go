@@ -127,7 +127,7 @@ func (i *instance) end(m machine, exit process.Exit) {
 		failure = i.startFailure(m, exit, elsewhere)
 	case unexpected:
 		failure = i.exitFailure(exit)
-		i.record(journal.Event{ID: exitEvent(c.InProcess, exit), Message: "the application ended although nobody asked it to", Exit: exit.String(), Output: record.Output})
+		i.record(journal.Event{ID: exitEvent(c.InProcess, exit), Message: "the application ended although nobody asked it to", Reason: i.whose(exit), Exit: exit.String(), Output: record.Output})
 		i.pool.log.Warn("instance ended unexpectedly", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid(), "error", exit.String())
 	default:
 		i.record(journal.Event{ID: stopEvent(c.InProcess), Message: "stopped", Exit: exit.String()})

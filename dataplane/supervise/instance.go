@@ -75,6 +75,9 @@ type instance struct {
 	ready    bool
 	upstream *upstream.Upstream
 	state    State
+	// listener is the process that listens, when it is not the main one; left says that the main one has ended before it.
+	listener proctree.Process
+	left     bool
 }
 
 // note is what outlives the worker.
@@ -244,7 +247,7 @@ func (i *instance) save(ready bool) error {
 func (i *instance) live(m machine, exit process.Exit) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
-	listener := 0 // the process that listens, when it is not the main one
+	done := i.process.Done()
 	m, effects := i.look(m)
 	for {
 		i.guarded(func() { i.state = m.State })
@@ -254,7 +257,7 @@ func (i *instance) live(m machine, exit process.Exit) {
 				return
 			}
 			if e == announce || e == warm {
-				listener = i.listenerOf()
+				i.findListener()
 			}
 			if e == warm {
 				go i.warmUp(m.Deadline)
@@ -265,18 +268,18 @@ func (i *instance) live(m machine, exit process.Exit) {
 		select {
 		case e := <-i.events:
 			m, effects = step(m, e, time.Now())
-		case <-i.process.Done():
-			exit = i.process.Exit()
-			m, effects = step(m, event{kind: exited, exit: exit}, time.Now())
+		case <-done:
+			done, exit = nil, i.process.Exit()
+			e := event{kind: exited, exit: exit}
+			if i.outlives(m.State, exit) {
+				i.launched(exit)
+				e = event{kind: launcherEnd}
+			}
+			m, effects = step(m, e, time.Now())
 		case now := <-timer.C:
 			m, effects = step(m, event{kind: tick}, now)
 		case now := <-poll.C:
-			effects = nil
-			if m.State == Starting {
-				m, effects = i.look(m)
-			} else if (m.State == Ready || m.State == Warming) && listener != 0 && gone(listener) {
-				m, effects = step(m, event{kind: listenerEnd}, now)
-			}
+			m, effects = i.poll(m, exit, now)
 			if len(effects) == 0 {
 				// On a busy host a look can take longer than the pause between two: the timer above would never get its turn.
 				m, effects = step(m, event{kind: tick}, time.Now())
@@ -309,13 +312,27 @@ func (i *instance) look(m machine) (machine, []effect) {
 	return m, nil
 }
 
-// listenerOf gives the process that listens when it is not the main one.
-func (i *instance) listenerOf() int {
-	pid, err := i.process.Listener(i.at)
-	if err != nil || pid == i.process.Pid() {
-		return 0
+// poll looks at what tells nobody of itself.
+func (i *instance) poll(m machine, exit process.Exit, now time.Time) (machine, []effect) {
+	if m, effects := i.look(m); len(effects) > 0 {
+		return m, effects
 	}
-	return pid
+	switch {
+	case i.left && !i.remains():
+		return step(m, event{kind: exited, exit: exit}, now)
+	case !i.left && (m.State == Ready || m.State == Warming) && i.listener.PID != 0 && !i.remains():
+		return step(m, event{kind: listenerEnd}, now)
+	}
+	return m, nil
+}
+
+// findListener finds out which process it is that listens.
+func (i *instance) findListener() {
+	pid, err := i.process.Listener(i.at)
+	if err != nil {
+		pid = 0
+	}
+	i.heard(pid)
 }
 
 // listensElsewhere names other addresses of the tree: an application that calls UseUrls in code beats the given port.
@@ -325,11 +342,6 @@ func (i *instance) listensElsewhere() string {
 		return ""
 	}
 	return fmt.Sprintf("; it listens on %v instead", addresses)
-}
-
-func gone(pid int) bool {
-	p, err := proctree.Read(pid)
-	return err != nil || p.Zombie
 }
 
 func (i *instance) perform(e effect) {
@@ -357,7 +369,7 @@ func (i *instance) perform(e effect) {
 		i.sayGoodbyeLater()
 		ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 		defer cancel()
-		if err := i.process.Signal(ctx, syscall.SIGTERM); err != nil {
+		if err := errors.Join(i.process.Signal(ctx, syscall.SIGTERM), i.terminate()); err != nil {
 			i.pool.log.Warn("instance not signalled", "run", i.run, "error", err)
 		}
 		i.pool.config.Changed()

@@ -75,6 +75,7 @@ const (
 	unanswered                       // the shutdown request was not taken
 	warmed                           // it has been asked for all
 	listenerEnd                      // nothing of the tree listens any more, although the main process lives
+	launcherEnd                      // the main process has ended, and what it started goes on
 )
 
 type event struct {
@@ -212,7 +213,7 @@ func toStopping(m machine, now time.Time) (machine, []effect) {
 
 func stepStopping(m machine, e event, now time.Time) (machine, []effect) {
 	switch {
-	case e.kind == unanswered && !m.Deadline.IsZero():
+	case (e.kind == unanswered || e.kind == launcherEnd) && !m.Deadline.IsZero():
 		return m, []effect{term}
 	case e.kind == tick && !m.Deadline.IsZero() && !now.Before(m.Deadline):
 		m.Killed, m.Deadline = true, time.Time{}

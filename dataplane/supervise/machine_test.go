@@ -41,7 +41,7 @@ func TestMachineTraces(t *testing.T) {
 		case "stop":
 			m, effects = step(m, event{kind: stop, drain: duration(t, words[1])}, now)
 		default:
-			kind, known := map[string]eventKind{"listening": listening, "exited": exited, "idle": idle, "busy": busy, "unanswered": unanswered, "listener-end": listenerEnd, "warmed": warmed}[words[0]]
+			kind, known := map[string]eventKind{"listening": listening, "exited": exited, "idle": idle, "busy": busy, "unanswered": unanswered, "listener-end": listenerEnd, "warmed": warmed, "launcher-end": launcherEnd}[words[0]]
 			if !known {
 				t.Fatalf("command %q", words[0])
 			}

@@ -62,7 +62,7 @@ func (p *Pool) statusOf(slot *slot) (s Status, ok bool) {
 	}
 	s.Run, s.State, s.Port, s.StartTime, s.InFlight = i.run, i.state, i.at.Port, i.started, i.inFlight.Load()
 	if i.process != nil {
-		s.PID = i.process.Pid()
+		s.PID = i.pid()
 	}
 	return s, true
 }

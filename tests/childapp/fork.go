@@ -51,13 +51,16 @@ func linger() {
 	}
 }
 
-// serveFromChild starts the server as a child, as `dotnet run` and batch wrappers do, and ends when it does.
-func serveFromChild() error {
+// serveFromChild starts the server as a child, as `dotnet run` and batch wrappers do, and ends when it does; or at once.
+func serveFromChild(waits bool) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(self)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if !waits {
+		return cmd.Start()
+	}
 	return cmd.Run()
 }

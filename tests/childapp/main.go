@@ -60,7 +60,7 @@ func parse(args []string) options {
 	flags.BoolVar(&o.ignoreTerm, "ignore-term", false, "ignore SIGTERM and refuse the shutdown request")
 	flags.BoolVar(&o.noShutdown, "no-shutdown-request", false, "answer the shutdown request with 404, as programs without IIS integration do")
 	flags.StringVar(&o.fork, "fork", "", "leave grandchildren behind at start: plain, setsid or double")
-	flags.StringVar(&o.listener, "listener", "", "grandchild: serve from a child of this process")
+	flags.StringVar(&o.listener, "listener", "", "grandchild: serve from a child of this process; orphan: and end at once")
 	flags.StringVar(&o.also, "also", "", "listen on this address as well, before anything else, as programs do that have ports of their own")
 	flags.StringVar(&o.say, "say", "", "text of the answer to /")
 	_ = flags.Parse(args)
@@ -85,8 +85,8 @@ func run(o options) error {
 			return err
 		}
 	}
-	if o.listener == "grandchild" {
-		return serveFromChild()
+	if o.listener != "" {
+		return serveFromChild(o.listener == "grandchild")
 	}
 	stop := make(chan os.Signal, 4)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)

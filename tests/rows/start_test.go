@@ -201,6 +201,45 @@ app.Run();`
 		want(r, "attempts", s.count(1000), 1)
 		want(r, "failures", s.count(1020), 1)
 	})
+	row(t, "A63 the program starts the one that listens and ends", func(r *recorder) {
+		s := serve(r, child(r, "-listener orphan", outOfProcess, ""))
+		pid := s.pid()
+		s.launcherEnded(pid)
+		want(r, "process", s.pid(), pid)
+		kill(s.worker(), syscall.SIGKILL) // the next one takes it over
+		lab.Eventually(r, func() string {
+			if !strings.Contains(s.Log(), "instance adopted") {
+				return "nothing is adopted"
+			}
+			return ""
+		})
+		want(r, "process behind the loss of the worker", s.pid(), pid)
+		kill(pid, syscall.SIGKILL)
+		s.event(1018, "its launcher")
+		next := s.newPid(pid)
+		s.touch("web.config")
+		s.newPid(next)
+		s.event(1006, "202")
+		s.gone(next)
+		want(r, "killed", s.count(1005), 0)
+	})
+	row(t, "A63 a launcher that waited is killed, later the one that listens", func(r *recorder) {
+		s := serve(r, child(r, "-listener grandchild", outOfProcess, ""))
+		pid := s.pid()
+		kill(s.launcherOf(pid), syscall.SIGKILL)
+		s.launcherEnded(pid)
+		want(r, "process", s.pid(), pid)
+		kill(pid, syscall.SIGTERM)
+		s.newPid(pid)
+		want(r, "starts", s.count(1001), 2)
+	})
+	row(t, "A63 the end of a launcher in-process is the application's", func(r *recorder) {
+		s := serve(r, child(r, "-listener grandchild", inProcess, ""))
+		pid := s.pid()
+		kill(s.launcherOf(pid), syscall.SIGKILL)
+		s.gone(pid)
+		s.event(1018, "signal 9")
+	})
 	row(t, "A64 an application that listens on every address, of both kinds", func(r *recorder) {
 		folder := publish(r, "slim", webConfig(`processPath="dotnet" arguments=".\Slim.dll --urls http://*:%ASPNETCORE_PORT%"`+outOfProcess, ""))
 		s := serve(r, folder)
@@ -212,6 +251,33 @@ app.Run();`
 const catchAll = `var app = WebApplication.CreateBuilder(args).Build();
 app.Run(async c => await c.Response.WriteAsync(c.Request.PathBase + c.Request.Path.Value + " " + c.Request.QueryString.Value));
 app.Run();`
+
+// launcherEnded waits until the agent knows that the program which it started has ended before the one that listens.
+func (s *served) launcherEnded(listener int) {
+	s.r.Helper()
+	lab.Eventually(s.r, func() string {
+		if !strings.Contains(s.Log(), "launcher ended") {
+			return "the end of the launcher is not noticed"
+		}
+		return ""
+	})
+	if now := s.instances(); len(now) != 1 || now[0] != listener {
+		s.r.Errorf("processes %v, want %d alone", now, listener)
+	}
+	s.r.saw(process, "%d alone", listener)
+}
+
+// launcherOf gives the other process of an application that has two.
+func (s *served) launcherOf(listener int) int {
+	s.r.Helper()
+	for _, pid := range s.instances() {
+		if pid != listener {
+			return pid
+		}
+	}
+	s.r.Fatalf("%d is alone", listener)
+	return 0
+}
 
 // together sends requests at once, all of which must be answered with 200.
 func (s *served) together(n int, path string) {
