@@ -98,7 +98,11 @@ func (s *Server) refuse(a *site.Application, err error) *refusal {
 	if err != nil {
 		return nil
 	}
-	return &refusal{root, &app.Refusal{Code: problems.Code(), Err: problems, Development: launch.Development(a.Env)}}
+	why := &app.Refusal{Code: problems.Code(), Err: problems, Development: launch.Development(a.Env)}
+	if link, usable := launch.ErrorLink(a.Env, s.config.Environ); usable {
+		why.ErrorLink = link
+	}
+	return &refusal{root, why}
 }
 
 // candidate is an application as a revision of its site wants it.

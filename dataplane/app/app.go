@@ -79,6 +79,8 @@ type Refusal struct {
 	Err  error
 	// Development shows it to them.
 	Development bool
+	// ErrorLink is as in Spec.
+	ErrorLink string
 }
 
 func (r *Refusal) Error() string { return r.Err.Error() }

@@ -169,7 +169,7 @@ func (d *failed) Serve(_ *forward.Request, w forward.ResponseWriter) {
 	if d.reason.Development {
 		detail = d.reason.Error()
 	}
-	send(w, page.Misconfigured(d.reason.Code, detail), 0)
+	send(w, page.Misconfigured(d.reason.Code, detail, d.reason.ErrorLink), 0)
 }
 
 // stopped is the door of an application that is gone.

@@ -106,7 +106,7 @@ func (d *failed) explain(_ *forward.Request, t *explain.Trail) {
 		t.Stop(explain.Config, 503, 0, "it is not known yet how the application is to run")
 		return
 	}
-	p := page.Misconfigured(d.reason.Code, "")
+	p := page.Misconfigured(d.reason.Code, "", "")
 	for _, step := range problems(d.reason.Err) {
 		t.Stop(explain.Config, p.Status, p.Substatus, "%s", step.Text).At(step.Place)
 	}

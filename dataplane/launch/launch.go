@@ -27,7 +27,8 @@ type Input struct {
 	Config *webconfig.Config
 	// Inherited is what the application gets before anything else (D15), as Inherit makes it.
 	Inherited []string
-	// Environ is the agent's own environment: where .NET is searched for. Nothing else of it reaches the application.
+	// Environ is the agent's own environment: where .NET is searched for, and settings of the module. Nothing else of it reaches
+	// the application.
 	Environ []string
 	// HTTPSPort is where visitors of the site find https: nil when there is none, empty when there are several (ENV-7).
 	HTTPSPort *string
@@ -182,7 +183,7 @@ func (p *Plan) settings(in Input, packaged bool) error {
 			p.Profile = site.ProfileGeneric
 		}
 	}
-	p.errors()
+	p.errors(in.Environ)
 	p.model(in, c)
 	if err := p.fixed(in); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 
 // errors says what pages about errors show and lead to: the reason where the environment is Development, or detailed errors are
 // asked for.
-func (p *Plan) errors() {
+func (p *Plan) errors(environ []string) {
 	for _, name := range []string{"ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT"} {
 		if value := p.variable(name); strings.EqualFold(value, "Development") {
 			p.Development, p.Exposes = true, name+"="+value
@@ -23,16 +23,31 @@ func (p *Plan) errors() {
 	if value := p.variable("ASPNETCORE_DETAILEDERRORS"); isOn(value) {
 		p.Development, p.Exposes = true, "ASPNETCORE_DETAILEDERRORS="+value
 	}
-	const name = "ANCM_ADDITIONAL_ERROR_PAGE_LINK"
-	link := p.variable(name)
-	if link == "" {
-		return
+	link, usable := ErrorLink(p.env, environ)
+	if usable {
+		p.ErrorLink = link
+	} else if link != "" {
+		p.note("%s=\"%s\" is no http or https address: pages about errors do not have it", linkVariable, link)
 	}
-	if u, err := url.Parse(link); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		p.note("%s=\"%s\" is no http or https address: pages about errors do not have it", name, link)
-		return
+}
+
+const linkVariable = "ANCM_ADDITIONAL_ERROR_PAGE_LINK"
+
+// ErrorLink gives where pages about errors are to lead to: what the application's own variables say, else the agent's
+// environment, where the module looks. It is usable when it is an http or https address.
+func ErrorLink(env []site.Variable, environ []string) (link string, usable bool) {
+	for _, v := range environ {
+		if value, ok := strings.CutPrefix(v, linkVariable+"="); ok {
+			link = value
+		}
 	}
-	p.ErrorLink = link
+	for _, v := range env {
+		if strings.EqualFold(v.Name, linkVariable) {
+			link = v.Value
+		}
+	}
+	u, err := url.Parse(link)
+	return link, err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // model applies what the in-process model changes, and the handler settings that mean something there (INP-6, 6.4).

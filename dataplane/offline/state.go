@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -180,7 +181,8 @@ func read(root string) (page []byte, here bool) {
 	if !info.Mode().IsRegular() {
 		return nil, false
 	}
-	file, err := os.Open(path)
+	// Without O_NONBLOCK a file that somebody holds with a lease, the lock that Linux has for whole files, would hold up requests.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, true
 	}

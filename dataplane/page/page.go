@@ -38,10 +38,10 @@ func StartFailure(code, detail, link string) Page {
 	return build(status, code, "The application did not start", "The application behind this address could not be started. Its operator sees why in the log of events.", detail, link)
 }
 
-// Misconfigured: what the application's folder says cannot be used; code is 500.19, 500.0 or 502.5. detail is as in StartFailure.
-func Misconfigured(code, detail string) Page {
+// Misconfigured: what the application's folder says cannot be used; code is 500.19, 500.0 or 502.5. detail and link are as in StartFailure.
+func Misconfigured(code, detail, link string) Page {
 	status, _ := strconv.Atoi(code[:3])
-	return build(status, code, "The application cannot run as it is configured", "Its operator sees why in the log of events and in the status of the site.", detail)
+	return build(status, code, "The application cannot run as it is configured", "Its operator sees why in the log of events and in the status of the site.", detail, link)
 }
 
 // BadGateway: the application gave no proper answer.
