@@ -15,7 +15,7 @@ func TestConfig(t *testing.T) {
 		dir := lab.Dir(r)
 		lab.Folder(r, dir, "empty", nil)
 		lab.Folder(r, dir, "not a program", map[string]string{"dotnet": "text"})
-		path := strings.Join([]string{"", "/nowhere", dir + "/empty", dir + "/not a program", filepath.Join(dotnet(r), "runtime"), "/usr/bin", "/bin"}, ":")
+		path := strings.Join([]string{"", "/nowhere", dir + "/empty", dir + "/not a program", filepath.Join(lab.Dotnet(r), "runtime"), "/usr/bin", "/bin"}, ":")
 		s := serve(r, probe(r, outOfProcess, ""), "DOTNET_ROOT=", "PATH="+path)
 		want(r, "status", s.get("/").status, 200)
 	})
@@ -53,6 +53,31 @@ func TestConfig(t *testing.T) {
 		lab.Write(r, folder, "web.config", text)
 		if a := serve(r, folder).get("/"); a.status != 200 || !strings.HasPrefix(a.body, "here ") {
 			r.Errorf("%v", a)
+		}
+	})
+	row(t, "L01 names of handler settings in any case, and empty values", func(r *recorder) {
+		for _, spell := range []func(string) string{func(s string) string { return s }, strings.ToUpper, strings.ToLower} {
+			s := serve(r, writable(r, child(r, "", outOfProcess, settings(spell("debugFile"), "here.txt", spell("debugLevel"), "file"))))
+			s.startMessages("here.txt")
+			s.Stop(r)
+		}
+		s := serve(r, writable(r, child(r, "", outOfProcess, settings("debugLevel", "", "handlerVersion", "", "debugFile", ""))))
+		want(r, "empty values", s.get("/").status, 200)
+		if lines := s.debugLines("aspnetcore-debug.log"); len(lines) > 0 {
+			r.Errorf("%q", lines)
+		}
+	})
+	row(t, "L08 hostingModel in any case, empty and absent", func(r *recorder) {
+		for _, c := range []struct {
+			attribute string
+			event     int
+		}{
+			{`hostingModel="InProcess"`, 1032}, {`hostingModel="INPROCESS"`, 1032}, {`hostingModel=""`, 1032}, {"", 1032}, {`hostingModel="OutOfProcess"`, 1001}, {`hostingModel="OUTOFPROCESS"`, 1001},
+		} {
+			s := serve(r, child(r, "", c.attribute, ""))
+			want(r, c.attribute, s.get("/").status, 200)
+			s.event(c.event)
+			s.Stop(r)
 		}
 	})
 	row(t, "L15 variables that are long, empty, or not there", func(r *recorder) {

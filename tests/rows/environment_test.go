@@ -101,6 +101,25 @@ func TestEnvironment(t *testing.T) {
 		want(r, "status", a.status, 307)
 		want(r, "location", a.header.Get("Location"), "https://shop.example:"+port+"/")
 	})
+	row(t, "B20 names of site, pool and application", func(r *recorder) {
+		s := serve(r, siteFile(r, "shop", "path: /, root: "+child(r, "", outOfProcess, "")+", iisEnvironment: true", "path: /app, root: "+child(r, "", inProcess, "")+", iisEnvironment: true"))
+		for base, wanted := range map[string][3]string{"": {"/", "MACHINE/WEBROOT/APPHOST/shop", "/ROOT"}, "/app": {"/app", "MACHINE/WEBROOT/APPHOST/shop/app", "/ROOT/app"}} {
+			env := map[string]string{}
+			for line := range strings.Lines(s.get(base + "/env").body) {
+				name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+				env[strings.TrimPrefix(name, "ASPNETCORE_IIS_")] = value
+			}
+			id, err := strconv.Atoi(env["SITE_ID"])
+			if err != nil || id < 1 || env["APP_POOL_CONFIG_FILE"] == "" || !strings.Contains(env["VERSION"], ".") {
+				r.Errorf("%s: %v", base, env)
+			}
+			want(r, "pool", env["APP_POOL_ID"], "shop")
+			want(r, "site", env["SITE_NAME"], "shop")
+			want(r, "path", env["APPLICATION_VIRTUAL_PATH"], wanted[0])
+			want(r, "config path", env["APP_CONFIG_PATH"], wanted[1])
+			want(r, "application", env["APPLICATION_ID"], fmt.Sprintf("/LM/W3SVC/%d%s", id, wanted[2]))
+		}
+	})
 	row(t, "B21 which port for https the bindings give", func(r *recorder) {
 		s := secured(r, probe(r, outOfProcess, ""), "https")
 		_, port, _ := net.SplitHostPort(s.secure["https"])

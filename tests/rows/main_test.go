@@ -3,7 +3,6 @@ package rows
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -90,7 +89,7 @@ func sharedSecure(t *testing.T, start func(r *recorder) *secureSite) func(r *rec
 	var first *secureSite
 	return func(r *recorder) *secureSite {
 		r.Helper()
-		dotnet(r) // the row is skipped, not the test
+		lab.Dotnet(r) // the row is skipped, not the test
 		once.Do(func() { first = start(&recorder{T: t}) })
 		if first == nil {
 			r.Fatal("what rows share has not started")
@@ -99,18 +98,4 @@ func sharedSecure(t *testing.T, start func(r *recorder) *secureSite) func(r *rec
 		own.r, site.served = r, &own
 		return &site
 	}
-}
-
-// dotnet gives the directory with a .NET runtime and published applications; without one the row is skipped by name.
-func dotnet(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("ANCORA_DOTNET")
-	if dir == "" {
-		t.Skip("ANCORA_DOTNET is not set: no .NET runtime and applications at hand")
-	}
-	dir, err := filepath.EvalSymlinks(dir) // applications are told the folder itself
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
@@ -28,11 +30,28 @@ func TestOffline(t *testing.T) {
 			r.Errorf("processes %v", pids)
 		}
 	})
+	row(t, "G02 a file that somebody holds", func(r *recorder) {
+		folder := child(r, "", outOfProcess, "")
+		held(r, lab.Write(r, folder, "app_offline.htm", "closed"))
+		s := serve(r, folder)
+		a := s.offline("")
+		want(r, "length", a.header.Get("Content-Length"), "0")
+		want(r, "processes", len(s.instances()), 0)
+	})
 	row(t, "G03 an application that does not start, then app_offline.htm", func(r *recorder) {
 		s := serve(r, child(r, "-exit 3", outOfProcess, ""))
 		want(r, "code", s.get("/").code(), "502.5")
 		s.write("app_offline.htm", "closed")
 		s.offline("closed")
+	})
+	row(t, "G04 an application that does not start in-process, then app_offline.htm, then both are mended", func(r *recorder) {
+		s := stuck(r)
+		want(r, "code", s.get("/").code(), "500.30")
+		s.write("app_offline.htm", "closed")
+		s.offline("closed")
+		s.write("good", "")
+		s.remove("app_offline.htm")
+		s.online()
 	})
 	row(t, "G07 added and removed", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""))
@@ -185,4 +204,17 @@ func TestOffline(t *testing.T) {
 		a := s.offline("")
 		want(r, "length", a.header.Get("Content-Length"), fmt.Sprint(0))
 	})
+}
+
+// held locks a file as Linux does it: with a lease no other opens it until that is given up, or taken away after 45 s.
+func held(r *recorder, path string) {
+	r.Helper()
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { _ = file.Close() })
+	if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		r.Fatalf("%s: lease: %v", path, err)
+	}
 }

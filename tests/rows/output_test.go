@@ -288,6 +288,40 @@ func TestStartOutput(t *testing.T) {
 			r.Errorf("%q is kept", got)
 		}
 	})
+	row(t, "L19 one file a run, none without a word", func(r *recorder) {
+		s := speaker(r, outOfProcess+stdoutOn, "")
+		first := s.pid()
+		s.get("/log?prefix=%C3%BCber")
+		s.written("über 1\n")
+		kill(first, syscall.SIGKILL)
+		second := s.newPid(first)
+		s.get("/log?prefix=again")
+		lab.Eventually(r, func() string {
+			names, text := s.logs("logs", ours)
+			if len(names) != 2 {
+				return fmt.Sprintf("%q", names)
+			}
+			for _, name := range names {
+				pid, end := first, "über 1\n"
+				if strings.Contains(name, fmt.Sprintf("_%d.log", second)) {
+					pid, end = second, "again 1\n"
+				}
+				if !strings.HasPrefix(text[name], fmt.Sprintf("childapp starts pid=%d\n", pid)) || !strings.HasSuffix(text[name], end) {
+					return fmt.Sprintf("%s: %q", name, text[name])
+				}
+			}
+			r.saw(file, "%q", names)
+			return ""
+		})
+		silent := script(r, "exit 3", inProcess+stdoutOn, "")
+		silent.failedStart("code 3")
+		lab.Eventually(r, func() string {
+			if names, _ := silent.logs("logs", "."); len(names) > 0 {
+				return fmt.Sprintf("%q of a program that said nothing", names)
+			}
+			return ""
+		})
+	})
 	row(t, "H15 a long write arrives exactly", func(r *recorder) {
 		s := script(r, "i=0; while [ $i -lt 20000 ]; do echo \"line $i\"; i=$((i+1)); done; head -c 200000 /dev/zero | tr '\\0' b; echo; printf 'no end'; exit 3", outOfProcess+stdoutOn, "")
 		var want strings.Builder

@@ -17,7 +17,7 @@ import (
 func publish(r *recorder, form, text string) string {
 	r.Helper()
 	folder := filepath.Join(lab.Dir(r), "www")
-	if err := os.CopyFS(folder, os.DirFS(filepath.Join(dotnet(r), "apps", form))); err != nil {
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(lab.Dotnet(r), "apps", form))); err != nil {
 		r.Fatal(err)
 	}
 	if text != "" {
@@ -124,7 +124,7 @@ func appConfig(attributes, inner string) string {
 
 func compiled(t testing.TB, source string) string {
 	t.Helper()
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	programs.Lock()
 	defer programs.Unlock()
 	if folder, ok := programs.folder[source]; ok {
@@ -156,7 +156,7 @@ func library(r *recorder, source string) string {
 	r.Helper()
 	dir := lab.Dir(r)
 	cs, dll := lab.Write(r, dir, "Library.cs", source), filepath.Join(dir, "Library.dll")
-	cmd := exec.Command(filepath.Join(dotnet(r), "src/compile"), dll, cs)
+	cmd := exec.Command(filepath.Join(lab.Dotnet(r), "src/compile"), dll, cs)
 	cmd.Env = append(os.Environ(), "LIBRARY=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		r.Fatalf("compile: %v\n%s", err, out)

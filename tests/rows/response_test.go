@@ -26,6 +26,14 @@ func TestAnswer(t *testing.T) {
 		want(r, "WWW-Authenticate", strings.Join(a.header.Values("WWW-Authenticate"), "|"), "Basic|Bearer")
 		want(r, "Content-Language", a.header.Get("Content-Language"), "de")
 	})
+	row(t, "D02 a field without a value", func(r *recorder) {
+		for _, model := range models() {
+			a := serve(r, compile(r, answersApp, appConfig(model, ""))).get("/empty")
+			want(r, "status", a.status, 200)
+			want(r, "X-Full", a.header.Get("X-Full"), "yes")
+			want(r, "times X-Empty", len(a.header.Values("X-Empty")), 0) // the server of .NET does not send it
+		}
+	})
 	row(t, "D03 the application names its server", func(r *recorder) {
 		want(r, "Server", plain(r).get("/server?name=MyServer").header.Get("Server"), "MyServer")
 	})
@@ -182,6 +190,7 @@ app.MapGet("/abort-late", async (HttpContext c) => {
 	c.Abort();
 });
 app.MapGet("/error/{code:int}", (int code) => Results.Text("own page", statusCode: code));
+app.MapGet("/empty", (HttpContext c) => { c.Response.Headers.Append("X-Empty", ""); c.Response.Headers.Append("X-Full", "yes"); });
 app.MapGet("/hop", async (HttpContext c) => {
 	c.Response.Headers.Date = "Fri, 31 Dec 1999 23:59:59 GMT"; c.Response.Headers.Connection = "close";
 	await c.Response.WriteAsync("hop");

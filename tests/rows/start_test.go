@@ -2,12 +2,15 @@ package rows
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
@@ -53,7 +56,7 @@ func TestStart(t *testing.T) {
 		want(r, "status", s.get("/").status, 200)
 	})
 	row(t, "A07 dotnet by an absolute path", func(r *recorder) {
-		runtime := filepath.Join(dotnet(r), "runtime")
+		runtime := filepath.Join(lab.Dotnet(r), "runtime")
 		s := serve(r, publish(r, "probe", webConfig(`processPath="`+runtime+`/dotnet" arguments=".\Probe.dll"`+outOfProcess, "")))
 		pid := s.pid()
 		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
@@ -63,13 +66,13 @@ func TestStart(t *testing.T) {
 		r.saw(process, "%s", exe)
 	})
 	row(t, "A09 dotnet of PATH", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, ""), "DOTNET_ROOT=", "PATH="+filepath.Join(dotnet(r), "runtime")+":/usr/bin:/bin")
+		s := serve(r, probe(r, outOfProcess, ""), "DOTNET_ROOT=", "PATH="+filepath.Join(lab.Dotnet(r), "runtime")+":/usr/bin:/bin")
 		want(r, "status", s.get("/").status, 200)
 	})
 	row(t, "A10 dotnet by its place of installation", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, ""), "PATH=/usr/bin:/bin") // DOTNET_ROOT is set, as an installation has it
 		want(r, "status", s.get("/").status, 200)
-		want(r, "DOTNET_ROOT", s.environ()["DOTNET_ROOT"], filepath.Join(dotnet(r), "runtime"))
+		want(r, "DOTNET_ROOT", s.environ()["DOTNET_ROOT"], filepath.Join(lab.Dotnet(r), "runtime"))
 	})
 	row(t, "A13 the ways to write processPath and arguments", func(r *recorder) {
 		for _, c := range []struct{ path, arguments string }{
@@ -115,6 +118,24 @@ func TestStart(t *testing.T) {
 		s := serve(r, probe(r, outOfProcess+`startupTimeLimit="0"`, ""))
 		want(r, "code", s.get("/").code(), "502.5")
 		s.event(1020, "within 0s")
+	})
+	row(t, "A25 a start that waits for a debugger", func(r *recorder) {
+		s := serve(r, probe(r, outOfProcess, variables("DOTNET_DefaultDiagnosticPortSuspend", "1")))
+		answered := make(chan answer, 1)
+		go func() {
+			a, _ := s.try("GET", "/", "")
+			answered <- a
+		}()
+		resume := s.suspended()
+		lab.Wait(r.Context(), 1500*time.Millisecond) // three times what a start takes
+		select {
+		case a := <-answered:
+			r.Errorf("it did not wait: %v", a)
+		default:
+		}
+		resume()
+		want(r, "status", (<-answered).status, 200)
+		s.event(1001)
 	})
 	row(t, "A27 arguments of a launcher's environment", func(r *recorder) {
 		folder := publish(r, "probe", webConfig(`processPath="dotnet" arguments=".\Missing.dll"`+outOfProcess, ""))
@@ -162,9 +183,12 @@ func TestStart(t *testing.T) {
 	})
 	row(t, "A48 a start-up hook of the application's own", func(r *recorder) {
 		hook := library(r, `internal class StartupHook { public static void Initialize() => System.Console.WriteLine("hook: ran"); }`)
-		s := serve(r, probe(r, outOfProcess, variables("DOTNET_STARTUP_HOOKS", hook)))
-		want(r, "status", s.get("/").status, 200)
-		s.printed("hook: ran")
+		for _, model := range models() {
+			s := serve(r, probe(r, model, variables("DOTNET_STARTUP_HOOKS", hook)))
+			want(r, "status", s.get("/").status, 200)
+			s.printed("hook: ran")
+			s.Stop(r)
+		}
 	})
 	row(t, "A55 an exception behind a completed answer", func(r *recorder) {
 		const source = `var app = WebApplication.CreateBuilder(args).Build();
@@ -251,6 +275,36 @@ app.Run();`
 const catchAll = `var app = WebApplication.CreateBuilder(args).Build();
 app.Run(async c => await c.Response.WriteAsync(c.Request.PathBase + c.Request.Path.Value + " " + c.Request.QueryString.Value));
 app.Run();`
+
+// suspended waits for the runtime's diagnostic port, and gives what lets it go on: the command ResumeRuntime of .NET's protocol.
+func (s *served) suspended() (resume func()) {
+	s.r.Helper()
+	var ports []string
+	lab.Eventually(s.r, func() string {
+		for _, pid := range s.instances() {
+			ports, _ = filepath.Glob(fmt.Sprintf("/tmp/dotnet-diagnostic-%d-*-socket", pid))
+		}
+		if len(ports) == 0 {
+			return "no diagnostic port"
+		}
+		return ""
+	})
+	return func() {
+		s.r.Helper()
+		conn, err := net.Dial("unix", ports[0])
+		if err != nil {
+			s.r.Fatal(err)
+		}
+		defer conn.Close()
+		answer := make([]byte, 20)
+		if _, err := conn.Write([]byte("DOTNET_IPC_V1\x00\x14\x00\x04\x01\x00\x00")); err != nil {
+			s.r.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, answer); err != nil {
+			s.r.Fatal(err)
+		}
+	}
+}
 
 // launcherEnded waits until the agent knows that the program which it started has ended before the one that listens.
 func (s *served) launcherEnded(listener int) {

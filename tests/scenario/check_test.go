@@ -29,7 +29,7 @@ func checked(t *testing.T, code int, lines []string, args ...string) string {
 
 // Every published form passes without an error, with what it would be started by; that whose framework is missing does not.
 func TestCheckDotnet(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
 	for _, form := range forms() {
 		out := checked(t, 0, []string{"note starts "}, filepath.Join(top, "apps", form))

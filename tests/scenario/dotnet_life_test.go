@@ -16,7 +16,7 @@ import (
 
 // A stop lets a request of three seconds finish, in both models, and the application then ends by itself.
 func TestDotnetStopFinishesRequests(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	for _, model := range []string{"inprocess", "outofprocess"} {
 		t.Run(model, func(t *testing.T) {
 			dir := lab.Dir(t)
@@ -42,7 +42,7 @@ func TestDotnetStopFinishesRequests(t *testing.T) {
 
 // A client that leaves is noticed by the application within 100 ms: ten try, the best of them is not the machine's fault.
 func TestDotnetNoticesLeavers(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	dir := lab.Dir(t)
 	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
 	s := serve(t, dir, filepath.Join(top, "apps/probe"))
@@ -78,7 +78,7 @@ func TestDotnetNoticesLeavers(t *testing.T) {
 // What the application prints of its token is hidden in every place where ancora shows it: its log file, the debug log, the
 // logs of the site with their events, and what the programs say themselves.
 func TestDotnetTokenHidden(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	f := lab.NewFleet(t)
 	web1 := f.Join("web1", "role=web")
 	folder := copied(t, top, f.Dir, "shop", "probe", `stdoutLogEnabled="true" stdoutLogFile=".\logs\stdout"`,
@@ -133,7 +133,7 @@ func TestDotnetTokenHidden(t *testing.T) {
 
 // What a publish with EnvironmentName writes decides over the environment of the application.
 func TestDotnetEnvironmentName(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	dir := lab.Dir(t)
 	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
 	t.Setenv("ASPNETCORE_ENVIRONMENT", "Production")
@@ -163,7 +163,7 @@ func TestDotnetEnvironmentName(t *testing.T) {
 
 // hostingModel edited under load is a swap to the other rules: no request fails, and requestTimeout begins and ceases to apply.
 func TestDotnetModelEditedUnderLoad(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	dir := lab.Dir(t)
 	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
 	folder := copied(t, top, dir, "root", "probe", `requestTimeout="00:00:04"`, "")

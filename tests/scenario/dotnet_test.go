@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,20 +15,6 @@ import (
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
-// dotnet gives the directory with a .NET runtime and published applications; without one the test is skipped by name.
-func dotnet(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("ANCORA_DOTNET")
-	if dir == "" {
-		t.Skip("ANCORA_DOTNET is not set: no .NET runtime and applications at hand")
-	}
-	dir, err := filepath.EvalSymlinks(dir) // applications are told the folder itself
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // forms are the ways in which people publish; nothing is set for any of them.
 func forms() []string {
 	return []string{"probe", "probe-win", "probe-linux", "probe-single", "slim", "classic"}
@@ -37,7 +22,7 @@ func forms() []string {
 
 // Every form starts by `serve FOLDER`, answers, and ends by itself when asked.
 func TestDotnetServe(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	for _, form := range forms() {
 		t.Run(form, func(t *testing.T) {
 			dir := lab.Dir(t)
@@ -59,7 +44,7 @@ func TestDotnetServe(t *testing.T) {
 
 // Every form runs as a site's folder on a joined host, without any other setting.
 func TestDotnetPushed(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	f := lab.NewFleet(t)
 	f.Join("web1", "role=web")
 	for _, form := range forms() {
@@ -111,7 +96,7 @@ func ask(t *testing.T, address, path, host string) who {
 // What the module's contract gives an application: activation, token, forwarded fields, path base, upgrade, and an end by
 // the shutdown request.
 func TestDotnetContract(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	dir := lab.Dir(t)
 	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
 	file := lab.Write(t, dir, "site.yaml", fmt.Sprintf(`apiVersion: ancora/v1
@@ -202,7 +187,7 @@ func raw(t *testing.T, address, request string) string {
 
 // web.config is live: a touched file recycles without a dropped request, a broken one keeps what runs and says where.
 func TestDotnetLiveConfig(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	f := lab.NewFleet(t)
 	f.Join("web1", "role=web")
 	folder := filepath.Join(f.Dir, "probe")
@@ -247,7 +232,7 @@ func TestDotnetLiveConfig(t *testing.T) {
 // An application whose endpoint speaks HTTP/2 only is found out by its first answer, is served from then on, also after the loss
 // of the worker, and ends when it is asked.
 func TestDotnetHTTP2Only(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	dir := lab.Dir(t)
 	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
 	file := lab.Write(t, dir, "site.yaml", siteText("shop", filepath.Join(top, "apps", "probe"), "env: {Kestrel__EndpointDefaults__Protocols: Http2}\n"))

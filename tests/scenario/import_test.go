@@ -85,7 +85,7 @@ func TestImportFromIIS(t *testing.T) {
 
 // Published .NET folders come over from IIS as they are: two of them as applications of one site, one by its web.config.
 func TestDotnetImport(t *testing.T) {
-	apps := filepath.Join(dotnet(t), "apps")
+	apps := filepath.Join(lab.Dotnet(t), "apps")
 	f := lab.NewFleet(t)
 	f.Join("web1", "role=web")
 	config := lab.Write(t, f.Dir, "applicationHost.config", `<configuration><system.applicationHost>

@@ -5,11 +5,9 @@ import (
 	"html"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
@@ -32,6 +30,15 @@ func envOf(pairs ...string) string {
 	return text + "</environmentVariables>"
 }
 
+func status(t *testing.T, address string, want int) string {
+	t.Helper()
+	a := lab.Get(t, address, "/")
+	if a.Status != want {
+		t.Fatalf("%d %s, want %d", a.Status, a.Body, want)
+	}
+	return a.Body
+}
+
 // stuckUntilFile serves a program of the in-process model that writes a line each time it is started, and ends with code 3 until
 // there is a file `good` in its folder.
 func stuckUntilFile(t *testing.T) (*served, func() int) {
@@ -50,89 +57,6 @@ func stuckUntilFile(t *testing.T) (*served, func() int) {
 			t.Fatal(err)
 		}
 		return len(all)
-	}
-}
-
-func status(t *testing.T, address string, want int) string {
-	t.Helper()
-	a := lab.Get(t, address, "/")
-	if a.Status != want {
-		t.Fatalf("%d %s, want %d", a.Status, a.Body, want)
-	}
-	return a.Body
-}
-
-// In-process a failed start stands: the same page, nothing is started, until its time is over or something was done.
-func TestInProcessFailureSticks(t *testing.T) {
-	t.Run("E15 the same page and no start, then the next request tries again", func(t *testing.T) {
-		s, starts := stuckUntilFile(t)
-		begin := time.Now()
-		page := status(t, s.address, 500)
-		if !strings.Contains(page, "500.30") {
-			t.Errorf("page %s", page)
-		}
-		for range 20 {
-			a := lab.Get(t, s.address, "/")
-			after, err := strconv.Atoi(a.Header.Get("Retry-After"))
-			if a.Status != 500 || a.Body != page || err != nil || after < 1 || after > 10 {
-				t.Fatalf("%d, Retry-After %d %v: %s", a.Status, after, err, a.Body)
-			}
-		}
-		if n := starts(); n != 1 {
-			t.Fatalf("%d starts within the back-off, want 1", n)
-		}
-		lab.Write(t, s.dir+"/root", "good", "")
-		lab.Eventually(t, func() string {
-			if a := lab.Get(t, s.address, "/"); a.Status != 200 {
-				return a.Body
-			}
-			return ""
-		})
-		if waited := time.Since(begin); waited < 10*time.Second || starts() != 2 {
-			t.Errorf("up after %v with %d starts, want 2 and at least 10 s", waited, starts())
-		}
-	})
-	t.Run("E15 a touched web.config ends it", func(t *testing.T) {
-		s, starts := stuckUntilFile(t)
-		unstuck(t, s, starts, func() {
-			if err := os.Chtimes(s.dir+"/root/web.config", time.Now(), time.Now()); err != nil {
-				t.Fatal(err)
-			}
-		})
-	})
-	t.Run("E15 app_offline.htm come and gone ends it", func(t *testing.T) {
-		s, starts := stuckUntilFile(t)
-		unstuck(t, s, starts, func() {
-			file := lab.Write(t, s.dir+"/root", "app_offline.htm", "away")
-			lab.Eventually(t, func() string {
-				if a := lab.Get(t, s.address, "/"); a.Status != 503 {
-					return a.Body
-				}
-				return ""
-			})
-			if err := os.Remove(file); err != nil {
-				t.Fatal(err)
-			}
-		})
-	})
-}
-
-// unstuck sees that an application that could start again does so at once after act.
-func unstuck(t *testing.T, s *served, starts func() int, act func()) {
-	t.Helper()
-	begin := time.Now()
-	status(t, s.address, 500)
-	lab.Write(t, s.dir+"/root", "good", "")
-	status(t, s.address, 500)
-	act()
-	lab.Eventually(t, func() string {
-		if a := lab.Get(t, s.address, "/"); a.Status != 200 {
-			return a.Body
-		}
-		return ""
-	})
-	if waited := time.Since(begin); waited >= 10*time.Second || starts() != 2 {
-		t.Errorf("up after %v with %d starts, want 2 and less than 10 s", waited, starts())
 	}
 }
 
@@ -190,193 +114,44 @@ func copied(t *testing.T, top, dir, name, form, attributes, inside string) strin
 	return folder
 }
 
-// startFailure is one way in which a .NET application does not start, and what is seen of it.
-type startFailure struct {
-	row, name          string
-	form, program      string // program is processPath, else the published application's assembly is started
-	attributes, inside string
-	spoil              func(t *testing.T, folder string)
-	code               string
-	events, shown      []string
-	hidden             []string
-}
-
-func startFailures() []startFailure {
-	remove := func(name string) func(t *testing.T, folder string) {
-		return func(t *testing.T, folder string) {
-			if err := os.Remove(filepath.Join(folder, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	write := func(name, text string) func(t *testing.T, folder string) {
-		return func(t *testing.T, folder string) { lab.Write(t, folder, name, text) }
-	}
-	detailed := []string{"ASPNETCORE_DETAILEDERRORS", "true"}
-	throws := []string{"PROBE_START", "throw"}
-	thrown := []string{"InvalidOperationException: probe: told to throw at start"}
-	return []startFailure{
-		{row: "A17", name: "throws", inside: envOf(throws...), code: "500.30", events: []string{"[1018]", "told to throw at start", "signal 6"}, hidden: thrown},
-		{row: "A18", name: "exits", inside: envOf("PROBE_START", "exit:12"), code: "500.30", events: []string{"[1011]", "exit code 12", "0xc", "probe: told to exit"}},
-		{row: "A19", name: "hangs", attributes: `startupTimeLimit="1"`, inside: envOf("PROBE_START", "hang"), code: "500.37", events: []string{"[1031]", "did not listen"}},
-		{row: "A36", name: "missing-dll", spoil: remove("Probe.dll"), code: "500.31", inside: envOf(detailed...), events: []string{"[1011]", "exit code 155"}, shown: []string{"does not exist"}},
-		{row: "A41", name: "framework", form: "probe-net8", inside: envOf(detailed...), code: "500.31", events: []string{"[1011]", "exit code 150"}, shown: []string{"You must install or update .NET", "8.0.0"}},
-		{row: "A37", name: "apphost-alone", form: "probe-linux", program: `.\Probe`, spoil: remove("Probe.dll"), inside: envOf(detailed...), code: "500.38", events: []string{"[1011]", "exit code 154"}, shown: []string{"The application to execute does not exist"}},
-		{row: "A38", name: "other-machine", form: "probe-linux", program: `.\Probe`, spoil: otherMachine, code: "500.32", events: []string{"[1031]", "exec format error"}},
-		{row: "A39", name: "no-runtimeconfig", spoil: remove("Probe.runtimeconfig.json"), code: "500.32", events: []string{"[1011]", "exit code 131", "libhostpolicy"}},
-		{row: "A40", name: "broken-deps", spoil: write("Probe.deps.json", "{"), code: "500.31", events: []string{"[1011]", "exit code 139"}},
-		{row: "A43", name: "development", inside: envOf(append(throws, "ASPNETCORE_ENVIRONMENT", "Development")...), code: "500.30", shown: thrown},
-		{row: "A43", name: "dotnet-environment", inside: envOf(append(throws, "DOTNET_ENVIRONMENT", "development")...), code: "500.30", shown: thrown},
-		{row: "A43", name: "detailed-one", inside: envOf(append(throws, "ASPNETCORE_DETAILEDERRORS", "1")...), code: "500.30", shown: thrown},
-		{row: "A44", name: "detailed-true", inside: envOf(append(throws, "ASPNETCORE_DETAILEDERRORS", "TRUE")...), code: "500.30", events: []string{"[1018]"}, shown: thrown},
-		{row: "A44", name: "not-detailed", inside: envOf(append(throws, "ASPNETCORE_DETAILEDERRORS", "yes")...), code: "500.30", hidden: thrown},
-		{row: "A45", name: "host-start", inside: envOf(append(detailed, "PROBE_URLS", "http://127.0.0.1:x<y>")...), code: "500.30", events: []string{"[1018]"}, shown: []string{"Hosting failed to start", "&lt;StartAsync&gt;"}, hidden: []string{"<StartAsync>"}},
-		{row: "A47", name: "no-hook", inside: envOf(append(throws, detailed...)...) + setting("callStartupHook", "false"), code: "500.30", events: []string{"[1018]", "told to throw"}, hidden: thrown},
-		{row: "A53", name: "link", inside: envOf(append(throws, "ANCM_ADDITIONAL_ERROR_PAGE_LINK", "https://help.example/?a=1&b=<2>")...), code: "500.30", shown: []string{`<a href="https://help.example/?a=1&amp;b=&lt;2&gt;">`}, hidden: []string{"<2>"}},
-		{row: "A53", name: "no-link", inside: envOf(append(throws, "ANCM_ADDITIONAL_ERROR_PAGE_LINK", "javascript:alert(1)")...), code: "500.30", hidden: []string{"javascript:", "<a "}},
-	}
-}
-
-// otherMachine makes an apphost one for ARM.
-func otherMachine(t *testing.T, folder string) {
-	t.Helper()
-	file := filepath.Join(folder, "Probe")
-	program := []byte(read(t, file))
-	program[18] = 0x28
-	if err := os.WriteFile(file, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// What visitors and operators see of a .NET application that does not start in-process, in the module's own numbers.
-func TestInProcessStartFailures(t *testing.T) {
-	top := dotnet(t)
+// A controller's operators see for how long a failed start stands, why it failed, and how to end that.
+func TestInProcessFailurePushed(t *testing.T) {
+	top := lab.Dotnet(t)
 	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
 	f := lab.NewFleet(t)
 	f.Join("web1", "role=web")
-	for _, c := range startFailures() {
-		t.Run(c.row+" "+c.name, func(t *testing.T) {
-			if c.form == "" {
-				c.form = "probe"
-			}
-			folder := copied(t, top, f.Dir, c.name, c.form, c.attributes, c.inside)
-			if c.program != "" {
-				lab.Write(t, folder, "web.config", strings.Replace(inProcess(c.attributes, c.inside), `processPath="dotnet" arguments=".\Probe.dll"`, `processPath="`+c.program+`"`, 1))
-			}
-			if c.spoil != nil {
-				c.spoil(t, folder)
-			}
-			text := strings.Replace(siteText(c.name, folder, ""), "  - listener: http\n", "  - {listener: http, hostnames: ["+c.name+".example]}\n", 1)
-			f.Must("apply", "-f", lab.Write(t, f.Dir, c.name+".yaml", text))
-			var got lab.Answer
-			lab.Eventually(t, func() string {
-				if got = f.Get("web1", c.name, "/"); got.Status == 404 {
-					return "no route yet"
-				}
-				return ""
-			})
-			if got.Status != 500 || !strings.Contains(got.Body, "HTTP Error "+c.code+" ") {
-				t.Fatalf("%d %s, want %s", got.Status, got.Body, c.code)
-			}
-			for _, want := range c.shown {
-				if !strings.Contains(got.Body, want) {
-					t.Errorf("no %q in\n%s", want, got.Body)
+	folder := copied(t, top, f.Dir, "exits", "probe", "", envOf("PROBE_START", "exit:12"))
+	f.Must("apply", "-f", lab.Write(t, f.Dir, "exits.yaml", siteText("exits", folder, "")))
+	says := func(want []string, args ...string) {
+		t.Helper()
+		lab.Eventually(t, func() string {
+			out := f.Must(args...)
+			for _, w := range want {
+				if !strings.Contains(out, w) {
+					return fmt.Sprintf("no %q in\n%s", w, out)
 				}
 			}
-			for _, secret := range c.hidden {
-				if strings.Contains(got.Body, secret) {
-					t.Errorf("%q in\n%s", secret, got.Body)
-				}
-			}
-			for _, want := range c.events {
-				lab.Eventually(t, func() string {
-					if out := f.Must("logs", c.name, "--stream", "event"); !strings.Contains(out, want) {
-						return fmt.Sprintf("no %q in\n%s", want, out)
-					}
-					return ""
-				})
-			}
-			lab.Eventually(t, func() string {
-				if out := f.Must("describe", "site", c.name); !strings.Contains(out, "retries in 10s, at ") {
-					return out
-				}
-				return ""
-			})
+			return ""
 		})
 	}
-	t.Run("E15 ancora recycle ends it", func(t *testing.T) {
-		folder := filepath.Join(f.Dir, "exits")
-		lab.Write(t, folder, "web.config", inProcess("", ""))
-		f.Must("recycle", "exits")
-		lab.Eventually(t, func() string {
-			if a := f.Get("web1", "exits", "/"); a.Status != 200 {
-				return a.Body
-			}
-			return ""
-		})
-	})
-	t.Run("H23 started and stopped", func(t *testing.T) {
-		f.Must("recycle", "exits")
-		lab.Eventually(t, func() string {
-			out := f.Must("logs", "exits", "--stream", "event")
-			if !strings.Contains(out, "[1032]") || !strings.Contains(out, "[1033]") {
-				return out
-			}
-			return ""
-		})
-	})
-}
-
-// Settings of handlerSettings, on an application that starts.
-func TestInProcessSettings(t *testing.T) {
-	top := dotnet(t)
-	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
-	start := func(t *testing.T, attributes, inside string) (*served, string) {
-		dir := lab.Dir(t)
-		folder := copied(t, top, dir, "probe", "probe", attributes, inside)
-		return serve(t, dir, folder), folder
-	}
-	t.Run("A20 one that is late lives on, and is served when it listens", func(t *testing.T) {
-		s, _ := start(t, `startupTimeLimit="1"`, envOf("PROBE_START_DELAY_MS", "4000")+setting("suppressRecycleOnStartupTimeout", "true"))
-		if page := status(t, s.address, 500); !strings.Contains(page, "500.37") {
-			t.Errorf("page %s", page)
+	lab.Eventually(t, func() string {
+		if a := f.Get("web1", "exits", "/"); a.Status != 500 {
+			return fmt.Sprint(a)
 		}
-		running := instances(t, s.dir+"/data")
-		if len(running) != 1 {
-			t.Fatalf("processes %v, want one", running)
-		}
-		lab.Eventually(t, func() string {
-			if a := lab.Get(t, s.address, "/"); a.Status != 200 || a.Body != fmt.Sprintf("probe %d\n", running[0]) {
-				return a.Body
-			}
-			return ""
-		})
+		return ""
 	})
-	t.Run("A24 setCurrentDirectory=false: elsewhere, with the files of its folder", func(t *testing.T) {
-		s, folder := start(t, "", setting("setCurrentDirectory", "false"))
-		lab.Write(t, folder, "wwwroot/of-the-folder.txt", "here")
-		status(t, s.address, 200)
-		at, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", instances(t, s.dir+"/data")[0]))
-		if err != nil || at == folder || !strings.HasPrefix(at, s.dir) {
-			t.Errorf("works in %s, %v", at, err)
+	says([]string{"[1011]", "exit code 12", "probe: told to exit"}, "logs", "exits", "--stream", "event")
+	says([]string{"retries in 10s, at "}, "describe", "site", "exits")
+	lab.Write(t, folder, "web.config", inProcess("", ""))
+	f.Must("recycle", "exits")
+	lab.Eventually(t, func() string {
+		if a := f.Get("web1", "exits", "/"); a.Status != 200 {
+			return a.Body
 		}
-		if a := lab.Get(t, s.address, "/of-the-folder.txt"); a.Status != 200 || a.Body != "here" {
-			t.Errorf("its own file: %d %s", a.Status, a.Body)
-		}
+		return ""
 	})
-	t.Run("A48 a start-up hook of its own runs", func(t *testing.T) {
-		dir := lab.Dir(t)
-		hook := compile(t, top, dir, "Hook", `internal class StartupHook { public static void Initialize() => System.Console.WriteLine("hook of its own ran"); }`, "LIBRARY=1")
-		folder := copied(t, top, dir, "probe", "probe", "", envOf("DOTNET_STARTUP_HOOKS", hook))
-		s := serve(t, dir, folder)
-		status(t, s.address, 200)
-		lab.Eventually(t, func() string {
-			if !strings.Contains(s.Out(), "hook of its own ran") {
-				return s.Out()
-			}
-			return ""
-		})
-	})
+	f.Must("recycle", "exits")
+	says([]string{"[1032]", "[1033]"}, "logs", "exits", "--stream", "event")
 }
 
 // compile builds C# and gives the file.
@@ -407,7 +182,7 @@ static class Deep
 
 // stackSize raises the limit of stacks: what recurses 12 MB deep answers with 16 MB and dies of the 8 MB that hosts give.
 func TestInProcessStackSize(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_STACK, &limit); err != nil || limit.Cur > 8<<20 {

@@ -40,44 +40,8 @@ func pids(t *testing.T, address string, n int) []string {
 
 func distinct(all []string) []string { return slices.Compact(slices.Sorted(slices.Values(all))) }
 
-// Requests go to each instance in turn, which is started when its turn comes first; another number is a swap.
-func TestInstancesRotate(t *testing.T) {
-	t.Run("F22 20 requests, processesPerApplication of 10, then 2, then none", func(t *testing.T) {
-		s := several(t, "aspNetCore", `hostingModel="outofprocess" processesPerApplication="10"`, "")
-		all := pids(t, s.address, 20)
-		if n := len(distinct(all)); n != 10 || !slices.Equal(all[:10], all[10:]) {
-			t.Errorf("%d processes, in turn %v", n, all)
-		}
-		for _, want := range []int{2, 1} {
-			attributes := `hostingModel="outofprocess"`
-			if want > 1 {
-				attributes += fmt.Sprintf(` processesPerApplication="%d"`, want)
-			}
-			lab.Write(t, s.dir+"/root", "web.config", sectionText("aspNetCore", attributes))
-			lab.Eventually(t, func() string {
-				all = pids(t, s.address, 20)
-				if n := len(distinct(all)); n != want || !slices.Equal(all[:10], all[10:]) {
-					return fmt.Sprintf("%d processes, want %d: %v", n, want, all)
-				}
-				return ""
-			})
-		}
-	})
-	t.Run("M07 httpPlatform with 3", func(t *testing.T) {
-		s := several(t, "httpPlatform", `processesPerApplication="3"`, "")
-		if left := instances(t, s.dir+"/data"); len(left) != 0 {
-			t.Errorf("processes %v before the first request", left)
-		}
-		pid(t, s.address)
-		if running := instances(t, s.dir+"/data"); len(running) != 1 {
-			t.Errorf("processes %v after one request, want one", running)
-		}
-		all := pids(t, s.address, 8)
-		if n := len(distinct(all)); n != 3 || !slices.Equal(all[:3], all[3:6]) {
-			t.Errorf("%d processes, in turn %v", n, all)
-		}
-		s.says(t, "3 instances without affinity: cookie", "[WARN]")
-	})
+// How many instances there are.
+func TestInstancesNumber(t *testing.T) {
 	t.Run("a site's instances counts in-process too, processesPerApplication does not", func(t *testing.T) {
 		s := several(t, "aspNetCore", `processesPerApplication="5"`, "instances: 2\n")
 		if n := len(distinct(pids(t, s.address, 10))); n != 2 {

@@ -138,7 +138,7 @@ func TestBusError(t *testing.T) {
 
 // A real application dies of it when its assembly is cut off; with copies it does not notice.
 func TestDotnetBusError(t *testing.T) {
-	top := dotnet(t)
+	top := lab.Dotnet(t)
 	for enabled, dies := range map[string]bool{"false": true, "true": false} {
 		dir := lab.Dir(t)
 		root := filepath.Join(dir, "root")

@@ -18,41 +18,6 @@ func configText(inherit bool, inner string) string {
 	return fmt.Sprintf("<configuration>\n<location path=\".\" inheritInChildApplications=\"%v\"><system.webServer>\n%s\n</system.webServer></location>\n</configuration>\n", inherit, inner)
 }
 
-// Requests that no handler sends to the application are 404 with our page, start nothing, and a note says what is sent.
-func TestHandlerPaths(t *testing.T) {
-	dir := lab.Dir(t)
-	root := lab.Folder(t, dir, "root", map[string]string{"index.html": "a file", "web.config": configText(false,
-		`<handlers><add name="a" path="api/*" verb="GET,POST" modules="AspNetCoreModuleV2"/><add name="b" path="*.map" modules="AspNetCoreModuleV2"/></handlers>`)})
-	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "", lab.Bin(t, "childapp"))))
-	for _, path := range []string{"/", "/index.html", "/api", "/x/api/y"} {
-		a := lab.Get(t, s.address, path)
-		if a.Status != 404 || !strings.Contains(a.Body, "does not answer at this address") {
-			t.Errorf("%s: %d %s", path, a.Status, a.Body)
-		}
-	}
-	if running := instances(t, dir+"/data"); len(running) > 0 {
-		t.Errorf("processes %v were started", running)
-	}
-	for _, path := range []string{"/api/", "/API/x", "/x/y.map"} {
-		// The application has no such page either, and says so in its own words.
-		if a := lab.Get(t, s.address, path); a.Body != "404 page not found\n" {
-			t.Errorf("%s: %d %s", path, a.Status, a.Body)
-		}
-	}
-	if got := raw(t, s.address, "DELETE /api/x HTTP/1.1\r\nHost: x\r\n\r\n"); got != "HTTP/1.1 404" {
-		t.Errorf("DELETE: %q", got)
-	}
-	s.says(t, "api/*", "GET,POST") // what is sent to the application
-	// The file is live: without handlers everything is the application's.
-	lab.Write(t, root, "web.config", configText(false, ""))
-	lab.Eventually(t, func() string {
-		if a := lab.Get(t, s.address, "/"); a.Status != 200 {
-			return fmt.Sprintf("%d %s", a.Status, a.Body)
-		}
-		return ""
-	})
-}
-
 // variables is an aspNetCore section that sets some, NAME=VALUE.
 func variables(pairs ...string) string {
 	text := `<aspNetCore processPath="unused"><environmentVariables>`
@@ -81,47 +46,6 @@ func twoApplications(t *testing.T, top, stock string) *served {
 	text := siteText("shop", lab.Folder(t, dir, "top", map[string]string{"web.config": top}), "", lab.Bin(t, "childapp"))
 	text += fmt.Sprintf("  - path: /stock\n    root: %s\n    command: [%q]\n", lab.Folder(t, dir, "stock", map[string]string{"web.config": stock}), lab.Bin(t, "childapp"))
 	return serve(t, dir, lab.Write(t, dir, "site.yaml", text))
-}
-
-// L10, N20, F05: an application has what the one above it leaves to it, and is recycled when the file above changes.
-func TestSubApplications(t *testing.T) {
-	s := twoApplications(t, configText(true, variables("Above=1", "Both=top")), configText(false, variables("BOTH=own")))
-	if a, b := pid(t, s.address), strings.TrimSpace(lab.Get(t, s.address, "/Stock/pid").Body); a == b {
-		t.Errorf("one process %s for both", a)
-	}
-	s.has(t, "/stock/", "Above=1", true)
-	s.has(t, "/stock/", "BOTH=own", true)
-	s.has(t, "/stock/", "Both=top", false)
-	s.has(t, "/stock/", "ASPNETCORE_APPL_PATH=/stock", true)
-	s.has(t, "/", "Both=top", true)
-
-	// A change above is a change below, also a touch; one below is none above.
-	top, stock := pid(t, s.address), lab.Get(t, s.address, "/stock/pid").Body
-	lab.Write(t, s.dir, "stock/web.config", configText(false, variables("BOTH=own"))+"\n")
-	lab.Eventually(t, func() string {
-		if lab.Get(t, s.address, "/stock/pid").Body == stock {
-			return "the application below is not recycled"
-		}
-		return ""
-	})
-	if now := pid(t, s.address); now != top {
-		t.Errorf("process %s answers above, was %s", now, top)
-	}
-	stock = lab.Get(t, s.address, "/stock/pid").Body
-	lab.Write(t, s.dir, "top/web.config", configText(true, variables("Above=1", "Both=top"))+"\n")
-	lab.Eventually(t, func() string {
-		if lab.Get(t, s.address, "/stock/pid").Body == stock || pid(t, s.address) == top {
-			return "not both are recycled"
-		}
-		return ""
-	})
-
-	lab.Write(t, s.dir, "top/web.config", configText(true, variables("Above=2")))
-	s.has(t, "/stock/", "Above=2", true)
-	lab.Write(t, s.dir, "top/web.config", configText(false, variables("Above=3")))
-	s.has(t, "/", "Above=3", true)
-	s.has(t, "/stock/", "Above=2", false)
-	s.has(t, "/stock/", "Above=3", false)
 }
 
 // A location of the file above that names the application below is that one's, and is live as well.
@@ -164,16 +88,11 @@ func TestSubApplicationsBroken(t *testing.T) {
 // the site run; the mended file is enough. The reason is in the event, and in the page only in Development.
 func TestBrokenAtStart(t *testing.T) {
 	for name, c := range map[string]struct{ config, code, says string }{
-		"A34 L07 an attribute that does not exist": {configText(false, `<aspNetCore ProcessPath="a"/>`), "500.19", "ProcessPath"},
-		"A34 no processPath":                       {configText(false, `<aspNetCore/>`), "500.0", "processPath: is missing"},
-		"A34 an unknown model":                     {configText(false, `<aspNetCore processPath="a" hostingModel="both"/>`), "500.0", "inprocess or outofprocess"},
-		"500.19 comes before 500.0":                {configText(false, `<aspNetCore hostingModel="both" x="y"/>`), "500.19", "is no attribute"},
-		"L17 no program, in-process":               {configText(false, `<aspNetCore processPath="nowhere"/>`), "500.0", "is not found"},
-		"L17 no program":                           {configText(false, `<aspNetCore processPath="nowhere" hostingModel="outofprocess"/>`), "502.5", "is not found"},
-		"no XML":                                   {"<configuration", "500.19", "is not XML"},
-		"a document type":                          {"<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\">]><configuration/>", "500.19", "document type"},
-		"10 MB":                                    {"<configuration>" + strings.Repeat(" ", 10<<20) + "</configuration>", "500.19", "at most 1048576"},
-		"200 levels":                               {"<configuration>" + strings.Repeat("<a>", 300) + strings.Repeat("</a>", 300) + "</configuration>", "500.19", "nested more than"},
+		"500.19 comes before 500.0": {configText(false, `<aspNetCore hostingModel="both" x="y"/>`), "500.19", "is no attribute"},
+		"no XML":                    {"<configuration", "500.19", "is not XML"},
+		"a document type":           {"<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\">]><configuration/>", "500.19", "document type"},
+		"10 MB":                     {"<configuration>" + strings.Repeat(" ", 10<<20) + "</configuration>", "500.19", "at most 1048576"},
+		"200 levels":                {"<configuration>" + strings.Repeat("<a>", 300) + strings.Repeat("</a>", 300) + "</configuration>", "500.19", "nested more than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := lab.Dir(t)
@@ -252,41 +171,4 @@ func (s *served) event(t *testing.T, words ...string) {
 		}
 		return fmt.Sprintf("no line has %q, %v:\n%s", words, err, all.String())
 	})
-}
-
-// M03: a program that never starts is tried startupRetryCount times more for the request that waits, then it is 502.5.
-func TestStartupRetryCount(t *testing.T) {
-	dir := lab.Dir(t)
-	root := lab.Folder(t, dir, "root", map[string]string{"web.config": configText(false, `<httpPlatform processPath="/bin/false" arguments="%HTTP_PLATFORM_PORT%" startupRetryCount="3" rapidFailsPerMinute="0"/>`)})
-	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "")))
-	if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "502.5" {
-		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
-	}
-	lab.Eventually(t, func() string { // the log takes another way than the answer
-		if n := strings.Count(s.Log(), "instance does not start"); n != 4 {
-			return fmt.Sprintf("%d attempts, want 4:\n%s", n, s.Log())
-		}
-		return ""
-	})
-	// One start has failed, whatever number of attempts it had: that is the one that rapidFailsPerMinute counts.
-	if a := lab.Get(t, s.address, "/"); a.Status != 502 || a.Header.Get("Retry-After") == "" || strings.Count(s.Log(), "instance does not start") != 4 {
-		t.Errorf("%d %v\n%s", a.Status, a.Header, s.Log())
-	}
-}
-
-// B03: a port that no application may have is no start at all; the place in web.config is told.
-func TestBadPort(t *testing.T) {
-	for _, port := range []string{"1024", "48001", "many"} {
-		dir := lab.Dir(t)
-		config := strings.Replace(variables("ASPNETCORE_PORT="+port), "unused\"", lab.Bin(t, "childapp")+"\" hostingModel=\"outofprocess\"", 1)
-		root := lab.Folder(t, dir, "root", map[string]string{"web.config": configText(false, config)})
-		s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "")))
-		if a := lab.Get(t, s.address, "/"); a.Header.Get("X-Ancora-Error") != "502.5" {
-			t.Errorf("%s: %d %v\n%s", port, a.Status, a.Header, s.Log())
-		}
-		s.says(t, "web.config:3:", "1025 to 48000")
-		if running := instances(t, dir+"/data"); len(running) > 0 {
-			t.Errorf("%s: processes %v", port, running)
-		}
-	}
 }
