@@ -4,7 +4,8 @@
 //
 //	go run ./tests/mutants [-bugs DIR] [NAME...]
 //
-// A bug with `rows:` is one of tests/rows/bugs: exactly the rows that it names must fail of those in its test.
+// A bug with `rows:` is one of tests/rows/bugs: exactly the rows that it names must fail, of those and a sample of the others in
+// their test.
 package main
 
 import (

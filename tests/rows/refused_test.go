@@ -192,6 +192,15 @@ func TestNested(t *testing.T) {
 				return ""
 			})
 			r.saw(reply, "inheritInChildApplications=%v: Above is %q below", inherit, wanted)
+			if inherit { // what it leaves is live
+				s.edit("web.config", `value="1"`, `value="2"`)
+				lab.Eventually(r, func() string {
+					if a, err := s.try("GET", "/stock/env", ""); err != nil || !strings.Contains(a.body, "\nAbove=2\n") {
+						return fmt.Sprint(err, a)
+					}
+					return ""
+				})
+			}
 			s.Stop(r)
 		}
 	})

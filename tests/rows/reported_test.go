@@ -204,7 +204,7 @@ func TestReported(t *testing.T) {
 		other := freePort(r)
 		s := serve(r, probe(r, outOfProcess+`startupTimeLimit="8"`, variables("PROBE_URLS", "http://127.0.0.1:"+other)))
 		want(r, "code", s.get("/").code(), "502.5")
-		s.event(1020, "did not listen on port", "127.0.0.1:"+other)
+		s.event(1020, "it listens on [127.0.0.1:"+other+"] instead")
 	})
 	row(t, "N20 a child with a variable that its parent has", func(r *recorder) {
 		parent := probe(r, outOfProcess, variables("Color", "red"))

@@ -216,7 +216,7 @@ app.Run();`
 		s := serve(r, child(r, "-elsewhere", outOfProcess+`startupTimeLimit="2" shutdownTimeLimit="1"`, ""))
 		want(r, "code", s.get("/").code(), "502.5")
 		s.event(1000, "did not listen on port")
-		s.event(1020, "127.0.0.1:")
+		s.event(1020, "it listens on [127.0.0.1:")
 	})
 	row(t, "A62 the program exits at once", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, variables("PROBE_START", "exit:3")))
