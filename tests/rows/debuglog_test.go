@@ -56,6 +56,7 @@ func (s *served) startMessages(name string) {
 }
 
 func TestDebugLog(t *testing.T) {
+	t.Parallel()
 	const byEnvironment, itsFile = "ASPNETCORE_MODULE_DEBUG", "ASPNETCORE_MODULE_DEBUG_FILE"
 	for _, model := range models() {
 		row(t, "H17 a folder and a file are made, "+modelOf(model), func(r *recorder) {

@@ -109,6 +109,7 @@ func (s *served) failedStart(words ...string) journal.Event {
 }
 
 func TestStdoutLog(t *testing.T) {
+	t.Parallel()
 	for _, model := range models() {
 		row(t, "H02 both streams are in one file, "+modelOf(model), func(r *recorder) {
 			s := speaker(r, model+stdoutOn, "")
@@ -204,6 +205,7 @@ func TestStdoutLog(t *testing.T) {
 
 // What an application has said for long: bounded, and whole where it is bounded.
 func TestLongLog(t *testing.T) {
+	t.Parallel()
 	row(t, "N15 the log of a long-lived application is bounded without a restart", func(r *recorder) {
 		s := speaker(r, stdoutOn, "")
 		before := s.pid()
@@ -258,6 +260,7 @@ func TestLongLog(t *testing.T) {
 
 // What is kept of the output of a start that fails.
 func TestStartOutput(t *testing.T) {
+	t.Parallel()
 	const limit = 30_000
 	say := func(n int) string { return fmt.Sprintf("head -c %d /dev/zero | tr '\\0' a; exit 3", n) }
 	kept := func(s *served) string { return strings.Join(s.failedStart().Output, "\n") }
@@ -338,6 +341,7 @@ func TestStartOutput(t *testing.T) {
 
 // What the host of .NET says.
 func TestHostOutput(t *testing.T) {
+	t.Parallel()
 	row(t, "H13 the host's message of a missing framework is in event and file", func(r *recorder) {
 		for _, attributes := range []string{"", stdoutOn} {
 			s := serve(r, writable(r, publish(r, "probe-net8", webConfig(`processPath="dotnet" arguments=".\Probe.dll"`+attributes, ""))))
