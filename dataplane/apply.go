@@ -150,7 +150,7 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *r
 		spec.Pool.Meter = r.observer.meter.Application(path)
 		a := r.apps[path]
 		if a == nil {
-			a = s.newApp(r.name, path, spec.Pool.Dir)
+			a = s.newApp(r.name, path, spec.Root)
 			r.apps[path] = a
 		}
 		a.drain, a.shutdown, a.pinned = spec.Drain, spec.Pool.Shutdown, spec.Pinned

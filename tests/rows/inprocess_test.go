@@ -128,6 +128,16 @@ func TestInProcess(t *testing.T) {
 			r.Errorf("%+v, the folder is %s", p, s.root)
 		}
 		want(r, "its own file", s.get("/of-the-folder.txt").body, "here")
+		before := s.pid()
+		s.touch("web.config") // the folder is what is watched, wherever the application works
+		s.newPid(before)
+		s.write("app_offline.htm", "away")
+		lab.Eventually(r, func() string {
+			if a, err := s.try("GET", "/", ""); err != nil || a.status != 503 {
+				return fmt.Sprint(a, err)
+			}
+			return ""
+		})
 	})
 	row(t, "A31 two applications of a site", func(r *recorder) {
 		s := serve(r, siteFile(r, "shop", "path: /, root: "+child(r, "", inProcess, ""), "path: /two, root: "+child(r, "", inProcess, "")))
