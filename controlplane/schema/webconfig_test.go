@@ -138,9 +138,10 @@ func values(a webconfig.Attribute) map[string]bool {
 		}
 		return all
 	case webconfig.Span:
+		most := l.Max / (24 * 60 * 60)
 		return map[string]bool{
-			"00:00:00": true, clock(l.Default): true, clock(l.Max): true, "15.00:00:00": true, "14.23:59:59": true, "1:2:3": true,
-			"15.00:00:01": false, clock(l.Max + 1): false, "00:60:00": false, "00:00:60": false, "1.24:00:00": false, "20": false, "00:20": false, "-00:01:00": false,
+			"00:00:00": true, clock(l.Default): true, clock(l.Max): true, fmt.Sprintf("%d.00:00:00", most): true, fmt.Sprintf("%d.23:59:59", most-1): true, "1:2:3": true,
+			fmt.Sprintf("%d.00:00:01", most): false, clock(l.Max + 1): false, "00:60:00": false, "00:00:60": false, "1.24:00:00": false, "20": false, "00:20": false, "-00:01:00": false,
 		}
 	case webconfig.Word:
 		all := map[string]bool{"nonsense": false}

@@ -13,6 +13,8 @@ type Limit struct {
 // model read it.
 type Limits struct {
 	StartupTimeLimit, ShutdownTimeLimit, RequestTimeout, RapidFailsPerMinute, ProcessesPerApplication Limit
+	// PlatformRequestTimeout is RequestTimeout of httpPlatform.
+	PlatformRequestTimeout Limit
 	// Ready is StartupTimeLimit where the site says it: some applications convert their data for longer than the hour that
 	// web.config can give.
 	Ready Limit
@@ -37,6 +39,7 @@ func TheLimits() Limits {
 		StartupTimeLimit:        Limit{"startupTimeLimit", 0, 3600, 120, "s"},
 		ShutdownTimeLimit:       Limit{"shutdownTimeLimit", 0, 600, 10, "s"},
 		RequestTimeout:          Limit{"requestTimeout", 0, 1_296_000, 120, "s"},
+		PlatformRequestTimeout:  Limit{"requestTimeout", 0, 2_592_000, 120, "s"},
 		RapidFailsPerMinute:     Limit{"rapidFailsPerMinute", 0, 100, 10, ""},
 		ProcessesPerApplication: Limit{"processesPerApplication", 1, 100, 1, ""},
 		Ready:                   Limit{"ready.timeout", 0, 86400, 120, "s"},

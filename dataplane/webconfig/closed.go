@@ -1,6 +1,9 @@
 package webconfig
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // What of a web.config keeps visitors out, and is not enforced. These sections are not ours: nothing in them is an error but
 // that.
@@ -41,21 +44,22 @@ func (r *reader) token() {
 
 // authorization says who may come in. Everybody may unless something denies, or what IIS allows is taken away.
 func (r *reader) authorization(e *element, path string) {
-	var shut *element
+	var taken, denied *element // what IIS allows is taken away, somebody is denied
 	for _, rule := range e.children {
 		access, _ := rule.attribute("accessType")
 		users, _ := rule.attribute("users")
 		verbs, _ := rule.attribute("verbs")
 		switch {
 		// deny is how ASP.NET spelled it: nothing that IIS takes here, but no doubt of what is meant.
-		case rule.name == "clear", rule.name == "remove", rule.name == "deny", rule.name == "add" && strings.EqualFold(access.value, "Deny"):
-			if shut == nil {
-				shut = rule
-			}
-		case rule.name == "add" && strings.TrimSpace(users.value) == "*" && verbs.value == "" && (shut == nil || shut.name != "add"):
-			shut = nil
+		case rule.name == "deny", rule.name == "add" && strings.EqualFold(access.value, "Deny"):
+			denied = cmp.Or(denied, rule)
+		case rule.name == "clear", rule.name == "remove":
+			taken = cmp.Or(taken, rule)
+		case rule.name == "add" && strings.TrimSpace(users.value) == "*" && verbs.value == "":
+			taken = nil
 		}
 	}
+	shut := cmp.Or(denied, taken)
 	if shut == nil {
 		r.ignored(e, path)
 		return
@@ -109,6 +113,9 @@ func (r *reader) rewriteRule(rule *element) {
 		case "redirect":
 			r.say(Warning, action.at, "rewrite rule %q redirects to %s: it is not followed", name.value, url.value)
 		case "rewrite":
+			if strings.Contains(url.value, "://") {
+				r.foreignTo(action.at, "rewrite", url.value, "this file forwards to an address, where a program runs that it does not start: give the site its command, or write an httpPlatform section")
+			}
 			r.say(Warning, action.at, "rewrite rule %q rewrites to %s: it is not followed", name.value, url.value)
 		}
 	}

@@ -115,14 +115,18 @@ func (r *reader) honoured(at spot, e *element, name string) {
 	r.say(Honoured, e.at, "%s is honoured", name)
 }
 
+// locks are attributes that forbid files below to change something.
+func locks() []string {
+	return []string{"lockAttributes", "lockAllAttributesExcept", "lockElements", "lockAllElementsExcept", "lockItem"}
+}
+
 // take reads the attributes of an element of ours; what locks a section has no meaning in the last file that is read.
 func (r *reader) take(e *element, known map[string]read) {
-	locks := []string{"lockAttributes", "lockAllAttributesExcept", "lockElements", "lockAllElementsExcept", "lockItem"}
 	if r.describing != nil {
 		for _, name := range names(known) {
 			r.describing.read(name, known[name])
 		}
-		r.only(e, locks...)
+		r.only(e, locks()...)
 		return
 	}
 	r.noText(e)
@@ -131,7 +135,7 @@ func (r *reader) take(e *element, known map[string]read) {
 			read(a)
 			continue
 		}
-		if slices.Contains(locks, a.name) {
+		if slices.Contains(locks(), a.name) {
 			continue
 		}
 		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, names(known)))

@@ -20,6 +20,9 @@ func (r *reader) process(e *element) {
 			read(a)
 			continue
 		}
+		if slices.Contains(locks(), a.name) {
+			continue
+		}
 		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, slices.Sorted(maps.Keys(known))))
 	}
 	if strings.TrimSpace(r.config.ProcessPath) == "" && !r.bequest {
@@ -66,6 +69,7 @@ func (r *reader) attributesOf(section string) map[string]read {
 		"forwardWindowsAuthToken": r.boolean(func(_ attribute, on bool) { r.noToken = !on }),
 	}
 	if section == "httpPlatform" {
+		all["requestTimeout"] = r.span(&c.RequestTimeout, limits.PlatformRequestTimeout)
 		all["startupRetryCount"] = func(a attribute) {
 			r.count(site.Limit{Name: "startupRetryCount", Max: 100, Default: 10}, func(n uint32) { c.StartupRetryCount = &n })(a)
 		}
@@ -136,7 +140,7 @@ func (r *reader) span(to **time.Duration, limit site.Limit) read {
 		}
 		d, err := parseSpan(a.value)
 		if err == nil && !limit.Contains(int64(d/time.Second)) {
-			err = fmt.Errorf("is not in 00:00:00 to %s", "15.00:00:00")
+			err = fmt.Errorf("is not in 00:00:00 to %d.00:00:00", limit.Max/(24*60*60))
 		}
 		if err != nil {
 			r.wrong(a.at, a.name, a.value, "%v", err)
