@@ -178,7 +178,7 @@ applications:
   - path: api
     root: srv
     colour: red
-    env: {A: , B: {fromFile: /x}, LD_PRELOAD: x}
+    env: {A: , B: {fromFile: /x}, "A=B": x}
     ready: {http: /h, timeout: 25h}
     stop: {timeout: 20, signal: INT}
     rapidFailsPerMinute: 101
@@ -201,7 +201,7 @@ rollout: {canary: 1}
 			`f:12:5: applications[0].colour: is not known; known here: affinity, balance, command, `,
 			`f:13:11: applications[0].env.A: has no value; an empty one is ""`,
 			`f:13:20: applications[0].env.B.fromFile: fromFile is not supported yet`,
-			`f:13:35: applications[0].env.LD_PRELOAD: `,
+			`f:13:35: applications[0].env.A=B: `,
 			`f:14:13: applications[0].ready.http: http is not supported yet`,
 			`f:14:23: applications[0].ready.timeout: 25h0m0s is not in 0s to 86400s in whole seconds`,
 			`f:15:21: applications[0].stop.timeout: "20" is no length of time`,
