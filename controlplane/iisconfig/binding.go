@@ -1,6 +1,7 @@
 package iisconfig
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -56,6 +57,9 @@ func parseIP(text string) (string, error) {
 	return ip.String(), nil
 }
 
+// errHost is for what IIS takes and DNS has not, as names with _.
+var errHost = errors.New("no host name")
+
 // parseHost gives a name as DNS has it; other alphabets become their xn-- form.
 func parseHost(host string) (string, error) {
 	if host == "" || host == "*" {
@@ -67,7 +71,7 @@ func parseHost(host string) (string, error) {
 	}
 	ascii, err := idna.Lookup.ToASCII(host)
 	if err != nil {
-		return "", fmt.Errorf("%q is no host name: %w", pattern+host, err)
+		return "", fmt.Errorf("%q is %w: %w", pattern+host, errHost, err)
 	}
 	return pattern + ascii, nil
 }
@@ -119,6 +123,10 @@ func (m *maker) bindings(s *site.Site) {
 			continue
 		}
 		a, err := parseAddress(information.Value)
+		if errors.Is(err, errHost) {
+			m.say(NoEquivalent, information.At, "binding %s %s: %v: give the site another name", protocol.Value, quote(information.Value), err)
+			continue
+		}
 		if err != nil {
 			m.wrong(information.At, "bindingInformation: %v", err)
 			continue

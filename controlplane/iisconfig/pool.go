@@ -197,6 +197,8 @@ func (p *pool) environment(a *site.Application) {
 			p.tell(ToDo, e.At, "environment variable %s is encrypted: it is not written; give it to the application by hand, in env", name.Value)
 		case err != nil:
 			p.tell(NoEquivalent, e.At, "environment variable %v: it is not written", err)
+		case strings.EqualFold(name.Value, "PATH"):
+			p.tell(NoEquivalent, e.At, "environment variable PATH names folders of Windows, and nothing would be found by it: it is not written")
 		default:
 			a.Env = append(a.Env, site.Variable{Name: name.Value, Value: value.Value})
 			p.tell(Carried, e.At, "environment variable %s: env; unlike in IIS it wins over one of web.config", name.Value)
