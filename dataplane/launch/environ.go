@@ -176,6 +176,7 @@ func (p *Plan) ours(port, token string) (forced, offered map[string]string) {
 	if p.Profile == site.ProfileGeneric {
 		offered["HTTP_PLATFORM_PORT"] = port
 		offered["ASPNETCORE_FORWARDEDHEADERS_ENABLED"] = "true"
+		p.contentRoot(offered)
 		return forced, offered
 	}
 	forced["ASPNETCORE_PORT"] = port
@@ -187,7 +188,16 @@ func (p *Plan) ours(port, token string) (forced, offered map[string]string) {
 	if p.httpsPort != nil {
 		offered["ASPNETCORE_ANCM_HTTPS_PORT"] = *p.httpsPort
 	}
-	if p.Dir != p.root { // without it the application would look for its files in the working directory
+	p.contentRoot(offered)
+	maps.Copy(forced, p.iis)
+	// ENV-8: what the host process has, here nothing, stands before the semicolon.
+	offered["ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"] = ";Microsoft.AspNetCore.Server.IISIntegration"
+	return forced, offered
+}
+
+// contentRoot says where the application's files are, where the working directory does not.
+func (p *Plan) contentRoot(offered map[string]string) {
+	if p.Dir != p.root && p.Profile != site.ProfileGeneric { // it would look for its files in the working directory
 		offered["ASPNETCORE_CONTENTROOT"] = p.root
 	}
 	if p.written != "" && filepath.Clean(p.written) != filepath.Clean(p.root) {
@@ -195,10 +205,6 @@ func (p *Plan) ours(port, token string) (forced, offered map[string]string) {
 		// cookies end with the deployment.
 		offered["ASPNETCORE_CONTENTROOT"] = p.written
 	}
-	maps.Copy(forced, p.iis)
-	// ENV-8: what the host process has, here nothing, stands before the semicolon.
-	offered["ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"] = ";Microsoft.AspNetCore.Server.IISIntegration"
-	return forced, offered
 }
 
 // windowsPath recognises a path with a drive, or of a share.

@@ -275,7 +275,10 @@ func (f *finder) shorter(p string) string {
 	if rest, inside := strings.CutPrefix(p, f.root+"/"); inside {
 		p = rest
 	}
-	p = strings.TrimLeft(p, "/")
+	p = strings.TrimPrefix(strings.TrimLeft(p, "/"), "./")
+	if rest, windows := strings.CutPrefix(p, "Scripts/"); windows {
+		return "bin/" + rest
+	}
 	return strings.ReplaceAll(p, "/Scripts/", "/bin/")
 }
 

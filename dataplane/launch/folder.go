@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -50,6 +51,7 @@ func selfContained(runtimeconfig string) bool {
 	if err != nil {
 		return false
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	var config struct {
 		RuntimeOptions struct {
 			Included []json.RawMessage `json:"includedFrameworks"`

@@ -54,15 +54,17 @@ func TestContentRoot(t *testing.T) {
 	}
 	for written, want := range map[string]string{root: "", root + "/": "", link: "ASPNETCORE_CONTENTROOT=" + link} {
 		in := input(t, root, nil)
-		in.Application.Root = written
-		plan, err := Resolve(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		env := plan.Environ(12345, "", "t")
-		i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, "ASPNETCORE_CONTENTROOT") })
-		if (i >= 0) != (want != "") || i >= 0 && env[i] != want {
-			t.Errorf("%s: %q", written, env)
+		for _, profile := range []site.Profile{site.ProfileASPNETCore, site.ProfileGeneric} {
+			in.Application.Root, in.Application.Profile = written, profile
+			plan, err := Resolve(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := plan.Environ(12345, "", "t")
+			i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, "ASPNETCORE_CONTENTROOT") })
+			if (i >= 0) != (want != "") || i >= 0 && env[i] != want {
+				t.Errorf("%s, %s: %q", written, profile, env)
+			}
 		}
 	}
 	in := input(t, root, nil)

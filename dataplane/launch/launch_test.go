@@ -101,6 +101,7 @@ func TestProcessPaths(t *testing.T) {
 		"not executable":      {map[string]string{"run.sh": "text"}, `run.sh`, ``, nil, "chmod +x"},
 		"script":              {map[string]string{"run.sh": "script"}, `run.sh`, `1`, []string{"run.sh", "1"}, ""},
 		"node of Windows":     {map[string]string{"server.js": "text"}, `C:\Program Files\nodejs\node.exe`, `.\server.js`, []string{"node", "./server.js"}, ""},
+		"environment here":    {map[string]string{"bin/python": "elf", "app.py": "text"}, `.\Scripts\python.exe`, `app.py`, []string{"bin/python", "./app.py"}, ""},
 		"environment":         {map[string]string{".venv/bin/python": "elf", "app.py": "text"}, `D:\sites\x\.venv\Scripts\python.exe`, `app.py`, []string{".venv/bin/python", "./app.py"}, ""},
 		"other backslashes":   {app, `dotnet`, `App.dll a\b`, []string{"dotnet", "App.dll", `a\b`}, ""},
 		"placeholder":         {app, `%LAUNCHER_PATH%`, `%LAUNCHER_ARGS%`, []string{"dotnet", "./App.dll"}, ""},

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,8 +17,20 @@ const packageLimit = 1 << 20
 
 // manifest is what of a package.json says how the application starts.
 type manifest struct {
-	Main    string            `json:"main"`
-	Scripts map[string]string `json:"scripts"`
+	Main    lenient            `json:"main"`
+	Scripts map[string]lenient `json:"scripts"`
+}
+
+// lenient is a text, or why it is none: what is not asked for may be written in any way.
+type lenient struct {
+	text string
+	err  error
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *lenient) UnmarshalJSON(data []byte) error {
+	l.err = json.Unmarshal(data, &l.text)
+	return nil
 }
 
 // fromPackage starts what package.json names: scripts.start, else main, else what npm and node take when neither is there. A script
@@ -31,20 +44,24 @@ func (f *finder) fromPackage(why string) (program string, args []string, ok bool
 	case err != nil:
 		return "", nil, true, err
 	}
-	if script := strings.TrimSpace(m.Scripts["start"]); script != "" {
+	start := m.Scripts["start"]
+	if start.err != nil {
+		return "", nil, true, fmt.Errorf("package.json: scripts.start: %w", start.err)
+	}
+	if script := strings.TrimSpace(start.text); script != "" {
 		program, args, err = f.script(script)
 		if err != nil {
 			return "", nil, true, fmt.Errorf("%s, and package.json: scripts.start %q %w", why, script, err)
 		}
 		for _, beside := range []string{"prestart", "poststart"} {
-			if m.Scripts[beside] != "" {
+			if m.Scripts[beside].text != "" {
 				f.note("package.json: %s is not run: it is for npm, which is not used", beside)
 			}
 		}
 		f.choose(script, "scripts.start of package.json", why)
 		return program, args, true, nil
 	}
-	for _, file := range []string{m.Main, "server.js", "index.js"} {
+	for _, file := range []string{m.Main.text, "server.js", "index.js"} {
 		if file = f.module(file); file == "" {
 			continue
 		}
@@ -71,7 +88,7 @@ func readManifest(file string) (*manifest, error) {
 		return nil, fmt.Errorf("%s has more than %d bytes", file, packageLimit)
 	}
 	m := &manifest{}
-	if err := json.Unmarshal(data, m); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), m); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return m, nil

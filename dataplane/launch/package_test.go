@@ -55,7 +55,9 @@ func TestPackages(t *testing.T) {
 		"main above":      {`{"main":"../other.js"}`, nil, nil, "nothing to start"},
 		"names nothing":   {`{"main":"missing.js"}`, nil, nil, "It looks like an application of Node (package.json): write command: [node, FILE]"},
 		"broken":          {`{"main":`, nil, nil, "package.json: unexpected end of JSON input"},
-		"wrong type":      {`{"scripts":{"start":7}}`, nil, nil, "package.json: json: cannot unmarshal number into Go struct field manifest.scripts"},
+		"wrong type":      {`{"scripts":{"start":7}}`, nil, nil, "package.json: scripts.start: json: cannot unmarshal number into Go value of type string"},
+		"other type":      {`{"scripts":{"lint":7,"start":"node server.js"},"main":{}}`, nil, []string{"node", "server.js"}, ""},
+		"with a mark":     {"\ufeff" + `{"scripts":{"start":"node server.js"}}`, nil, []string{"node", "server.js"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := folder(t, nil)
