@@ -43,7 +43,7 @@ func startCode(err error, inProcess bool) string {
 // hostSpoke says whether the words of the .NET host are in the output; it writes some with every one of its exit codes.
 func hostSpoke(output []string) bool {
 	return slices.ContainsFunc(output, func(line string) bool {
-		for _, words := range []string{".NET", ".json", "libhost", "libcoreclr", "CoreCLR", "The application to execute", "Usage: dotnet"} {
+		for _, words := range []string{".NET", "runtimeconfig.json", ".deps.json", "JSON parsing exception", "libhost", "libcoreclr", "CoreCLR", "The application to execute", "Usage: dotnet"} {
 			if strings.Contains(line, words) {
 				return true
 			}
