@@ -379,6 +379,9 @@ func (p *Pool) ended(i *instance, record *ExitRecord, failure error, counts bool
 	if own {
 		pause = s.nextPause()
 	}
+	if failure == nil && !i.listens.IsZero() && !short(i.listens, time.Now()) {
+		s.sticky.lasted() // what failed before it was another time
+	}
 	var refusal *RefusedError
 	if counts && own { // one that was to replace another is no reason to refuse what that one serves
 		var wait time.Duration
