@@ -60,7 +60,7 @@ func TestFilterRequests(t *testing.T) {
 		{"hidden segment", "GET /a/Private/b", inside, 404, "404.8"},
 		{"hidden segment encoded", "GET /a/%70rivate/b", inside, 404, "404.8"},
 		{"file extension", "GET /a/b.bak?x", inside, 404, "404.7"},
-		{"verb that is never answered", "TRACE /", inside, 501, ""},
+		{"verb that is never answered", "TRACE /", inside, 501, "501"},
 		{"url sequence", "GET /a/OLD/b", inside, 404, "404.5"},
 		{"body over maxAllowedContentLength", "POST /upload", inside + "\r\nContent-Length: 20971521", 413, "413"},
 	} {
@@ -104,7 +104,7 @@ func TestFilterLimits(t *testing.T) {
 	})
 	t.Run("027 no target is longer than 16 KiB", func(t *testing.T) {
 		told(t, "within", lab.Get(t, s.address, "/pid?"+strings.Repeat("a", 16<<10-5)), 200, "")
-		told(t, "over", lab.Get(t, s.address, "/pid?"+strings.Repeat("a", 16<<10-4)), 414, "")
+		told(t, "over", lab.Get(t, s.address, "/pid?"+strings.Repeat("a", 16<<10-4)), 414, "414")
 		s.says(t, "maxQueryString=\\\"32768\\\"") // that a longer query does not come so far
 	})
 	t.Run("the site wins", func(t *testing.T) {

@@ -330,7 +330,7 @@ func TestServeBadInput(t *testing.T) {
 	lab.Folder(t, dir, "empty", nil)
 	broken := lab.Write(t, dir, "broken.yaml", "apiVersion: ancora/v1\nkind: Site\nname: Shop\nplacement: {hosts: all}\nbindings: [{listener: http}]\napplications: [{root: /srv, recycle: {every: 24h}, colour: red}]\n")
 	for what, wants := range map[string][]string{
-		broken:           {"broken.yaml:3:", "recycle.every is not supported yet", "colour", "broken.yaml:6:"},
+		broken:           {"broken.yaml:3:", "recycle.every: is not known; known here: age", "colour", "broken.yaml:6:"},
 		dir + "/empty":   {"nothing to start"},
 		dir + "/missing": {"no such file"},
 	} {
