@@ -138,3 +138,29 @@ func await(t *testing.T, changes <-chan struct{}, f func() error) {
 		}
 	}
 }
+
+// A link within the folder is a page like any, one that leads out of it shows nothing of what is there, and one that leads nowhere
+// is none.
+func TestLinks(t *testing.T) {
+	root, outside := t.TempDir(), filepath.Join(t.TempDir(), "secret")
+	for file, text := range map[string]string{outside: "secret", filepath.Join(root, "page.htm"): "away"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for target, want := range map[string]struct {
+		here bool
+		page string
+	}{"page.htm": {true, "away"}, outside: {true, ""}, "../" + filepath.Base(filepath.Dir(outside)) + "/secret": {true, ""}, "missing.htm": {false, ""}} {
+		link := filepath.Join(root, "App_Offline.HTM")
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		if page, here := read(root); here != want.here || string(page) != want.page {
+			t.Errorf("a link to %s: %v %q", target, here, page)
+		}
+		if err := os.Remove(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -3,6 +3,9 @@ package offline
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -169,43 +172,45 @@ func (s *State) watch(ctx context.Context) <-chan fsnotify.Event {
 }
 
 // read gives the page of the folder, in any spelling of its name; here says that there is one. One that cannot be read
-// gives no bytes (OFF-6).
-func read(root string) (page []byte, here bool) {
-	path := filepath.Join(root, fileName)
-	info, err := os.Stat(path)
+// gives no bytes (OFF-6), as does a link that leads out of the folder: who may write to it could show any file of the host.
+func read(folder string) (page []byte, here bool) {
+	root, err := os.OpenRoot(folder)
 	if err != nil {
-		if path, info = otherSpelling(root); path == "" {
+		return nil, false
+	}
+	defer root.Close()
+	name := fileName
+	if _, err := root.Lstat(name); err != nil {
+		if name = otherSpelling(root); name == "" {
 			return nil, false
 		}
 	}
-	if !info.Mode().IsRegular() {
-		return nil, false
-	}
 	// Without O_NONBLOCK a file that somebody holds with a lease, the lock that Linux has for whole files, would hold up requests.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, true
+		return nil, !errors.Is(err, fs.ErrNotExist)
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, err != nil
+	}
 	page = make([]byte, min(info.Size(), maxFile))
-	n, _ := file.Read(page)
+	n, _ := io.ReadFull(file, page)
 	return page[:n], true
 }
 
-func otherSpelling(root string) (string, os.FileInfo) {
-	dir, err := os.Open(root)
+func otherSpelling(root *os.Root) string {
+	dir, err := root.Open(".")
 	if err != nil {
-		return "", nil
+		return ""
 	}
 	defer dir.Close()
 	names, _ := dir.Readdirnames(-1)
 	for _, name := range names {
 		if strings.EqualFold(name, fileName) {
-			path := filepath.Join(root, name)
-			if info, err := os.Stat(path); err == nil {
-				return path, info
-			}
+			return name
 		}
 	}
-	return "", nil
+	return ""
 }
