@@ -95,8 +95,11 @@ type App struct {
 	door       atomic.Pointer[door]
 	turnstile  *turnstile.Turnstile
 	noInstance atomic.Uint64 // requests refused since no instance came up
-	changed    func()
-	ruled      chan struct{} // gets a value when its rules may be others
+	// bodyRefused notes that an instance has answered 413, told says when that was noted last, in seconds of Unix time.
+	bodyRefused func()
+	told        atomic.Int64
+	changed     func()
+	ruled       chan struct{} // gets a value when its rules may be others
 
 	mu      sync.Mutex
 	spec    *Spec
@@ -127,6 +130,7 @@ func New(site, path, root string, log hclog.Logger, changed func()) *App {
 		log = hclog.NewNullLogger()
 	}
 	a := &App{site: site, path: path, log: log.With("site", site, "application", path), turnstile: turnstile.New(turnstile.Limits{}), pages: newErrorPages(root), changed: changed, ruled: make(chan struct{}, 1)}
+	a.bodyRefused = func() { a.noteBodyRefused(time.Now()) }
 	state := offline.New(site, root, func() {
 		if a.offline != nil {
 			a.turn()
@@ -168,6 +172,18 @@ func (a *App) Record(e journal.Event) bool {
 	pool := a.pool
 	a.mu.Unlock()
 	return pool != nil && pool.Record(e)
+}
+
+// noteBodyRefused writes an event, at most one a minute: it is a visitor who decides how often this comes.
+func (a *App) noteBodyRefused(now time.Time) {
+	last := a.told.Load()
+	if now.Unix()-last < 60 || !a.told.CompareAndSwap(last, now.Unix()) {
+		return
+	}
+	go a.Record(journal.Event{
+		ID: journal.EventBodyRefused, Message: "the application has refused a body with 413 that is within the limit here",
+		Reason: "a server has a limit of its own, Kestrel's is 30,000,000 bytes: MaxRequestBodySize of the application raises it",
+	})
 }
 
 // Update says how the application is to run. What runs already is replaced only when the fingerprint or the epoch

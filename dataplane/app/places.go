@@ -12,7 +12,7 @@ import (
 
 // options are those of a request; the token is the instance's.
 func (d *running) options(is rules) forward.Options {
-	opt := forward.Options{Generic: d.spec.Generic, RequestTimeout: d.spec.RequestTimeout, BodyLimit: d.spec.BodyLimit}
+	opt := forward.Options{Generic: d.spec.Generic, RequestTimeout: d.spec.RequestTimeout, BodyLimit: d.spec.BodyLimit, BodyRefused: d.app.bodyRefused}
 	is.apply(&opt)
 	return opt
 }

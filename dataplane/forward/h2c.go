@@ -143,6 +143,7 @@ type trailerer interface{ Trailer(fields []Field) }
 // deliverH2C passes the answer on as it comes.
 func (x *exchange) deliverH2C(answer *h2c.Response, up *upstream.Upstream, hold *holding, watch *inactivity) error {
 	status, length := answer.Status, answer.Length
+	x.noticed(status)
 	fields := x.opt.dress(filterAnswer(&h1.Response{Fields: answer.Fields}, x.opt.Token))
 	if h1.Bodiless(x.r.Method, status) && length < 0 {
 		length = 0

@@ -36,6 +36,8 @@ type Options struct {
 	NoServer bool
 	// Ending ends when the instance is about to end: a WebSocket is told so. Nil: never.
 	Ending context.Context
+	// BodyRefused is called when the instance answers 413: its own limit is lower than ours. Nil: nobody asks.
+	BodyRefused func()
 	// Cookie is a Set-Cookie of ours for the client, beside those of the answer; empty: none.
 	Cookie string
 }
@@ -226,6 +228,13 @@ func (x *exchange) receive(c *upstream.Conn, p **pump) (*h1.Response, error) {
 
 var errUpgrade = &h1.Error{Status: 502, Text: "101 that was not asked for or does not match the handshake"}
 
+// noticed tells of an answer that operators should know of.
+func (x *exchange) noticed(status int) {
+	if status == 413 && x.opt.BodyRefused != nil {
+		x.opt.BodyRefused()
+	}
+}
+
 // deliver passes the answer on as it comes. What has been read already is looked at before the head goes out, so that
 // an answer which is broken from the start can still become a page.
 func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
@@ -234,6 +243,7 @@ func (x *exchange) deliver(c *upstream.Conn, answer *h1.Response) error {
 		defer s.Stop(nil)
 	}
 	status, length := answer.Status, answer.Length
+	x.noticed(status)
 	fields := x.opt.dress(filterAnswer(answer, x.opt.Token))
 	piece, err := c.Poll()
 	if err != nil && err != io.EOF {

@@ -191,3 +191,26 @@ func TestDotnetModelEditedUnderLoad(t *testing.T) {
 	}
 	l.end(t)
 }
+
+// Kestrel keeps its own limit of a body, whatever web.config allows: its 413 reaches the client, and an event says whose it is.
+func TestDotnetRefusesBodies(t *testing.T) {
+	top := lab.Dotnet(t)
+	dir := lab.Dir(t)
+	t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
+	folder := copied(t, top, dir, "root", "probe", "", "")
+	lab.Write(t, folder, "web.config", strings.Replace(read(t, filepath.Join(folder, "web.config")), "</system.webServer>",
+		`<security><requestFiltering><requestLimits maxAllowedContentLength="40000000"/></requestFiltering></security></system.webServer>`, 1))
+	s := serve(t, dir, folder)
+	for range 3 {
+		if a := visit(t, s.address, "POST /upload HTTP/1.1\r\nContent-Length: 31000000", "").response(t); a.Status != 413 || a.Header.Get("X-Ancora-Error") != "" {
+			t.Errorf("%d %v", a.Status, a.Header)
+		}
+	}
+	s.event(t, "[2021]", "413", "MaxRequestBodySize")
+	if n := strings.Count(recorded(s.dir+"/data"), "[2021]"); n != 1 {
+		t.Errorf("%d events in a moment", n)
+	}
+	if a := visit(t, s.address, "POST /upload HTTP/1.1\r\nContent-Length: 40000001", "").response(t); a.Status != 413 || a.Header.Get("X-Ancora-Error") != "413" {
+		t.Errorf("over the limit here: %d %v", a.Status, a.Header)
+	}
+}
