@@ -88,3 +88,15 @@ func holding(t *testing.T, dir, text string) (files []string) {
 	}
 	return files
 }
+
+// The page of a failed start shows developers what the application has said, and its token to nobody.
+func TestTokenHiddenInPages(t *testing.T) {
+	dir := lab.Dir(t)
+	folder := lab.Folder(t, dir, "root", map[string]string{"web.config": inProcess("", envOf("ASPNETCORE_DETAILEDERRORS", "1"))})
+	const script = `echo "token $ASPNETCORE_TOKEN of ${#ASPNETCORE_TOKEN} letters"; exit 3`
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", folder, "", "/bin/sh", "-c", script)))
+	page := status(t, s.address, 500)
+	if !strings.Contains(page, "token *** of 36 letters") {
+		t.Errorf("the page shows the token, or not what was said: %s", page)
+	}
+}
