@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -16,7 +15,6 @@ type plan struct {
 	rows      []listed
 	leftOut   map[string]string // reason
 	different map[string]string // decision
-	floor     int
 }
 
 // listed is one line of list.txt.
@@ -67,13 +65,6 @@ func readPlan(dir, decisions string) (*plan, error) {
 		if !subjects[decision] {
 			return nil, fmt.Errorf("different.txt: %s: no decision %q in %s", id, decision, filepath.Base(decisions))
 		}
-	}
-	content, err := os.ReadFile(filepath.Join(dir, "floor.txt"))
-	if err != nil {
-		return nil, err
-	}
-	if p.floor, err = strconv.Atoi(strings.TrimSpace(string(content))); err != nil {
-		return nil, fmt.Errorf("floor.txt: %w", err)
 	}
 	return p, nil
 }
