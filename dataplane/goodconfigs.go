@@ -80,12 +80,12 @@ func (c candidate) lastGood(running *runningApp, why *refusal) (*app.Spec, []web
 	if !goodconfig.SamePlaces(record.Files, there) || removed(record.Files, there) {
 		return nil, nil
 	}
-	spec, notes, err := c.resolveBy(record.Files)
+	spec, p, err := c.resolveBy(record.Files)
 	if err != nil {
 		return nil, nil
 	}
 	c.log.Info("the last good web.config counts", "site", c.site.Name, "application", c.application.Path)
-	return spec, notes
+	return spec, p.Notes
 }
 
 // removed says that the application's own file is not there any more.

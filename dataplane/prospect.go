@@ -38,6 +38,8 @@ type Prospect struct {
 	Problems []error
 
 	texts []goodconfig.File // that Config was made of
+	// answers says, where a Config was read, how errors are answered, even if there is no Plan.
+	answers *launch.Plan
 }
 
 // Foresee says how the applications of a site would run here, by the same rules as Server.Apply, but makes and starts nothing.
@@ -103,13 +105,14 @@ func (h host) prospect(w *site.Site, a *site.Application, httpsPort *string) (*P
 	if p.Config, err = h.config(p, w, a, root); wrong(err) {
 		return p, who
 	}
-	p.Plan, err = launch.Resolve(launch.Input{
+	p.answers, err = launch.Resolve(launch.Input{
 		Application: a, Root: root, Site: w.Name, Config: p.Config, Dotnet: h.policy.Dotnet, Environ: h.environ, HTTPSPort: httpsPort,
 		Inherited: launch.Inherit(h.environ, launch.User{Name: p.User, Home: p.Home}), Roots: h.policy.Roots, StackLimit: rlimit.Stack(),
 	})
 	if wrong(err) {
 		return p, who
 	}
+	p.Plan = p.answers
 	if known {
 		wrong(who.reaches(p.Plan.Program))
 	}

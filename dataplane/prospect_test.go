@@ -87,14 +87,14 @@ func TestRefuse(t *testing.T) {
 	other := errors.New("the user cannot reach it")
 	for want, err := range map[string]error{"500.0": faults, "500.19": errors.Join(faults, more), "": errors.Join(faults, other)} {
 		got := ""
-		if r := s.refuse(a, err); r != nil {
+		if r := s.refuse(a, &Prospect{}, err); r != nil {
 			got = r.Code
 		}
 		if got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}
-	if s.refuse(a, other) != nil {
+	if s.refuse(a, &Prospect{}, other) != nil {
 		t.Error("it is not about web.config")
 	}
 }

@@ -51,10 +51,11 @@ func (s *Server) resolve(r *runningSite, w *site.Site, revision, epoch int64) (*
 	for i := range w.Applications {
 		a := &w.Applications[i]
 		on := candidate{s, w, a, revision, epoch}
-		spec, notes, err := on.resolve(r.apps[a.Path])
+		spec, p, err := on.resolve(r.apps[a.Path])
+		notes := p.Notes
 		if err != nil {
 			problems = append(problems, fmt.Errorf("application %s: %w", a.Path, err))
-			refused := s.refuse(a, err)
+			refused := s.refuse(a, p, err)
 			if refused == nil {
 				found.others = true
 				continue
@@ -85,7 +86,7 @@ func note(path string, n webconfig.Note) string {
 }
 
 // refuse says what visitors of an application get whose web.config cannot be used; nil when it is not about that.
-func (s *Server) refuse(a *site.Application, err error) *refusal {
+func (s *Server) refuse(a *site.Application, p *Prospect, err error) *refusal {
 	var problems webconfig.Errors
 	for _, e := range unjoin(err) {
 		of, ok := errors.AsType[webconfig.Errors](e)
@@ -98,7 +99,12 @@ func (s *Server) refuse(a *site.Application, err error) *refusal {
 	if err != nil {
 		return nil
 	}
-	why := &app.Refusal{Code: problems.Code(), Err: problems, Development: launch.Development(a.Env)}
+	why := &app.Refusal{Code: problems.Code(), Err: problems}
+	if p.answers != nil {
+		why.Answers = answersOf(p.answers)
+		return &refusal{root, why}
+	}
+	why.Development = launch.Development(a.Env) // the site's own is all that is known
 	if link, usable := launch.ErrorLink(a.Env, s.config.Environ); usable {
 		why.ErrorLink = link
 	}
@@ -114,39 +120,39 @@ type candidate struct {
 }
 
 // resolve says how it is to run by the files that are there; of what is pinned, by those it has begun with.
-func (c candidate) resolve(running *runningApp) (*app.Spec, []webconfig.Note, error) {
+func (c candidate) resolve(running *runningApp) (*app.Spec, *Prospect, error) {
 	return c.resolveWith(func(there []goodconfig.File) []goodconfig.File { return c.pinned(running, there) })
 }
 
 // resolveBy says how it is to run by the web.config files given.
-func (c candidate) resolveBy(texts []goodconfig.File) (*app.Spec, []webconfig.Note, error) {
+func (c candidate) resolveBy(texts []goodconfig.File) (*app.Spec, *Prospect, error) {
 	return c.resolveWith(func([]goodconfig.File) []goodconfig.File { return texts })
 }
 
-func (c candidate) resolveWith(instead func(there []goodconfig.File) []goodconfig.File) (*app.Spec, []webconfig.Note, error) {
+func (c candidate) resolveWith(instead func(there []goodconfig.File) []goodconfig.File) (*app.Spec, *Prospect, error) {
 	s, w, a := c.Server, c.site, c.application
 	h := host{policy: &s.policy, dataDir: s.config.DataDir, environ: s.config.Environ, make: true, instead: instead}
 	p, who := h.prospect(w, a, httpsPort(w, s.listeners.address))
 	if len(p.Problems) > 0 {
-		return nil, nil, errors.Join(p.Problems...)
+		return nil, p, errors.Join(p.Problems...)
 	}
 	spec := s.spec(w, a, p.Root, who, p.Plan)
 	spec.Texts, spec.Pool.Revision, spec.Pool.Epoch = p.texts, c.revision, c.epoch
 	spec.Pool.Witness = s.newWitness(w.Name, a.Path, who, p.Plan)
 	if err := s.shadow(spec, who, p.Plan); err != nil {
-		return nil, nil, err
+		return nil, p, err
 	}
 	if p.Plan.Unix {
 		dir, err := h.sockets(w.Name, a.Path, who)
 		if err != nil {
-			return nil, nil, err
+			return nil, p, err
 		}
 		spec.Pool.SocketDir = dir
 	}
 	if p.Plan.Stack > 0 && !s.config.Keeper.LimitsStacks() {
 		p.Notes = append(p.Notes, webconfig.Note{Kind: webconfig.Warning, Text: "stackSize has no effect until the agent's keeper, which is of an earlier version, has been restarted"})
 	}
-	return spec, p.Notes, nil
+	return spec, p, nil
 }
 
 func (s *Server) spec(w *site.Site, a *site.Application, root string, who account, plan *launch.Plan) *app.Spec {
@@ -171,12 +177,16 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			RunDir: func(run uint64) string { return capture.RunDir(captures, w.Name, a.Path, run) },
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
-		Least: plan.Least, Cookie: plan.Cookie, Root: root, ErrorLink: plan.ErrorLink, Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request, PlainErrors: plan.PlainErrors, Development: plan.Development,
+		Least: plan.Least, Cookie: plan.Cookie, Root: root, Answers: answersOf(plan), Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request,
 		BodyLimit: bodyLimit(plan.BodyLimit), Handlers: handlers(plan.Handlers), Mapped: mapped(plan),
 		Limits:  turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
-		Filter:  filter.Compile(plan.Rules),
 		Recycle: s.recycleRules(w, a),
 	}
+}
+
+// answersOf takes out of a plan what also holds where nothing can be started.
+func answersOf(plan *launch.Plan) app.Answers {
+	return app.Answers{Filter: filter.Compile(plan.Rules), PlainErrors: plan.PlainErrors, Development: plan.Development, ErrorLink: plan.ErrorLink}
 }
 
 func loopback(address string) bool {

@@ -170,23 +170,35 @@ func (s *Server) refused(name string, a *runningApp, why *app.Refusal) {
 		return
 	}
 	a.refused = why.Error()
-	e := journal.Event{ID: journal.EventConfigLoad, Message: "web.config cannot be used, answered with " + why.Code, Reason: a.refused}
-	if a.spec != nil {
-		e.Message = "web.config cannot be used, the application goes on as it is"
+	events := []journal.Event{{ID: journal.EventConfigLoad, Message: "web.config cannot be used, answered with " + why.Code, Reason: a.refused}}
+	switch {
+	case a.spec != nil:
+		events[0].Message = "web.config cannot be used, the application goes on as it is"
+	case why.Start():
+		events = []journal.Event{
+			{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: a.refused},
+			{ID: journal.EventStartFailed, Message: "the application does not start, answered with " + why.Code, Reason: a.refused},
+		}
 	}
-	s.apps.Go(func() { s.keepEvent(name, a, e) }) // the keeper is waited for without the lock
+	s.apps.Go(func() { s.keepEvents(name, a, events) }) // the keeper is waited for without the lock
 }
 
-// keepEvent writes an event of an application that may never have run: it gets a run for it then.
-func (s *Server) keepEvent(name string, a *runningApp, e journal.Event) {
-	if a.app.Record(e) {
+// keepEvents writes events of an application that may never have run: it gets a run for them then.
+func (s *Server) keepEvents(name string, a *runningApp, events []journal.Event) {
+	var lines []byte
+	for _, e := range events {
+		if !a.app.Record(e) {
+			lines = append(append(lines, e.Encode()...), '\n')
+		}
+	}
+	if lines == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), eventLimit)
 	defer cancel()
 	run, err := s.config.Journal.NextRun(name, a.path)
 	if err == nil {
-		err = s.config.Keeper.Append(ctx, capture.RunDir(Captures(s.config.DataDir), name, a.path, run), append(e.Encode(), '\n'))
+		err = s.config.Keeper.Append(ctx, capture.RunDir(Captures(s.config.DataDir), name, a.path, run), lines)
 	}
 	if err != nil {
 		s.log.Warn("event not kept", "site", name, "application", a.path, "error", err)

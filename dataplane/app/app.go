@@ -44,8 +44,6 @@ type Spec struct {
 	RequestTimeout time.Duration
 	// BodyLimit is as in forward.Options; what Filter says of a place goes before it.
 	BodyLimit int64
-	// Filter is what the application's web.config asks of requests and answers; nil: nothing.
-	Filter *filter.Set
 	// Limits bound the requests at once. They are the application's, whatever number of instances it has and whichever of
 	// them is being replaced.
 	Limits turnstile.Limits
@@ -59,7 +57,14 @@ type Spec struct {
 	Mapped []Mapped
 	// Generic forwards in the manner of the generic profile.
 	Generic bool
-	// PlainErrors answers a failed start with a plain 502.
+	Answers
+}
+
+// Answers is how an application has requests judged, and answered where no instance does.
+type Answers struct {
+	// Filter is what the application's web.config asks of requests and answers; nil: nothing.
+	Filter *filter.Set
+	// PlainErrors leaves the page of a failed start out: its status is all there is (ERR-4).
 	PlainErrors bool
 	// Development shows visitors why it does not start.
 	Development bool
@@ -77,14 +82,16 @@ type Refusal struct {
 	// Code is what visitors are answered with while nothing runs: 500.19, 500.0 or 502.5.
 	Code string
 	Err  error
-	// Development shows it to them.
-	Development bool
-	// ErrorLink is as in Spec.
-	ErrorLink string
+	// Answers are those of what could be read.
+	Answers
 }
 
 func (r *Refusal) Error() string { return r.Err.Error() }
 func (r *Refusal) Unwrap() error { return r.Err }
+
+// Start says that it is a start that fails, with the events of one (LCH-12, ERR-3): out of process, where the file is read well
+// and what it names cannot be started.
+func (r *Refusal) Start() bool { return r.Code == outOfProcess }
 
 // App is one application.
 type App struct {
@@ -329,7 +336,7 @@ func (a *App) turnLocked() {
 	switch answer := a.offline.Answer(); {
 	case a.closed:
 	case answer != nil:
-		a.setDoor(&away{answer})
+		a.setDoor(&away{answer, a.answers()})
 		if pool := a.pool; pool != nil && slices.Contains(answer.Holders, offline.Local) {
 			go pool.Record(journal.Event{ID: journal.EventRecycleFile, Message: "stopped", Reason: "app_offline.htm is in the folder"})
 		}
@@ -339,7 +346,7 @@ func (a *App) turnLocked() {
 		}
 		a.dropPools(limit)
 	case a.spec == nil:
-		a.setDoor(&failed{a.reason})
+		a.setDoor(&failed{a, a.reason})
 	case a.pool == nil:
 		a.pool = supervise.New(a.poolConfig(a.spec))
 		for _, p := range a.found {
@@ -359,6 +366,17 @@ func (a *App) turnLocked() {
 			go func() { _ = pool.Start() }()
 		}
 	}
+}
+
+// answers are those that hold now, as far as they are known; the lock is held.
+func (a *App) answers() *Answers {
+	switch {
+	case a.spec != nil:
+		return &a.spec.Answers
+	case a.reason != nil:
+		return &a.reason.Answers
+	}
+	return &Answers{}
 }
 
 func (a *App) runningDoor() *running {

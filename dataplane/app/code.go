@@ -9,12 +9,15 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
 )
 
+// outOfProcess is the code of every start that fails out of process.
+const outOfProcess = "502.5"
+
 // startCode is the status and substatus of a failed start: 502.5 out of process, in process what the .NET host's exit
 // code says (behaviour.md INP-11). An exit code counts only when the process was not ended by a signal, had not listened yet, and
 // the host has said something: an application may end with any of these numbers itself.
 func startCode(err error, inProcess bool) string {
 	if !inProcess {
-		return "502.5"
+		return outOfProcess
 	}
 	start, ok := errors.AsType[*supervise.StartError](err)
 	switch {

@@ -31,7 +31,7 @@ type running struct {
 }
 
 func (d *running) Serve(r *forward.Request, w forward.ResponseWriter) {
-	j := d.judge(r, nil)
+	j := d.further(r, d.spec.judge(r, nil))
 	is := j.is
 	switch {
 	case j.by == byRules && j.status == filter.Abort:
@@ -106,8 +106,9 @@ func (d *running) notStarted(w forward.ResponseWriter, is rules, err error) {
 }
 
 func (d *running) startPage(err error) page.Page {
+	code := startCode(err, d.spec.Pool.InProcess)
 	if d.spec.PlainErrors {
-		return page.Plain502()
+		return page.Plain(code)
 	}
 	detail := ""
 	if d.spec.Development {
@@ -116,7 +117,7 @@ func (d *running) startPage(err error) page.Page {
 			detail += "\n\n" + strings.Join(start.Output, "\n")
 		}
 	}
-	return page.StartFailure(startCode(err, d.spec.Pool.InProcess), detail, d.spec.ErrorLink)
+	return page.StartFailure(code, detail, d.spec.ErrorLink)
 }
 
 // failed answers a request whose instance gave no answer (ERR-5).
@@ -141,9 +142,13 @@ func (d *running) failed(w forward.ResponseWriter, is rules, failure *forward.Er
 }
 
 // away is the door of an application that is out of service.
-type away struct{ answer *offline.Answer }
+type away struct {
+	answer *offline.Answer
+	// of has the fields that its answers get; no rule keeps anybody from being told.
+	of *Answers
+}
 
-func (d *away) Serve(_ *forward.Request, w forward.ResponseWriter) {
+func (d *away) Serve(r *forward.Request, w forward.ResponseWriter) {
 	fields := []forward.Field{
 		field("Content-Type", page.ContentType),
 		field("Cache-Control", "no-store"),
@@ -152,24 +157,48 @@ func (d *away) Serve(_ *forward.Request, w forward.ResponseWriter) {
 	if n := d.answer.RetryAfter(time.Now()); n > 0 {
 		fields = append(fields, field("Retry-After", strconv.Itoa(n)))
 	}
+	if is := d.of.judge(r, nil).is; is.place != nil {
+		fields = append(fields, is.place.Add...)
+	}
 	if w.Head(503, fields, int64(len(d.answer.Body))) == nil {
 		_, _ = w.Write(d.answer.Body)
 	}
 }
 
 // failed is the door of an application that has nothing to run; without a reason it is not known yet what there is.
-type failed struct{ reason *Refusal }
+type failed struct {
+	app    *App
+	reason *Refusal
+}
 
-func (d *failed) Serve(_ *forward.Request, w forward.ResponseWriter) {
+// Serve has the rules that could be read asked first: whom they keep out is told nothing else.
+func (d *failed) Serve(r *forward.Request, w forward.ResponseWriter) {
 	if d.reason == nil {
 		send(w, page.Unavailable("The application behind this address cannot run as it is configured."), 0)
 		return
 	}
-	detail := ""
-	if d.reason.Development {
-		detail = d.reason.Error()
+	j := d.reason.judge(r, nil)
+	p := d.reason.page()
+	switch {
+	case j.by == byRules && j.status == filter.Abort:
+		w.Abort(errAborted)
+		return
+	case j.by == byRules:
+		p = j.refusal()
 	}
-	send(w, page.Misconfigured(d.reason.Code, detail, d.reason.ErrorLink), 0)
+	d.app.answer(w, &d.reason.Answers, j.is, p, 0)
+}
+
+// page is what visitors see, unless web.config has a page of its own.
+func (r *Refusal) page() page.Page {
+	if r.PlainErrors {
+		return page.Plain(r.Code)
+	}
+	detail := ""
+	if r.Development {
+		detail = r.Error()
+	}
+	return page.Misconfigured(r.Code, detail, r.ErrorLink)
 }
 
 // stopped is the door of an application that is gone.

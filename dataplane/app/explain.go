@@ -42,7 +42,7 @@ func (a *App) Explain(r *forward.Request, t *explain.Trail) {
 	}
 	answer := a.offline.Peek()
 	if answer != nil {
-		(&away{answer}).explain(r, t)
+		(&away{answer: answer}).explain(r, t)
 		return
 	}
 	door := a.door.Load().Door
@@ -69,7 +69,7 @@ func (a *App) revived() forward.Door {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.spec == nil {
-		return &failed{a.reason}
+		return &failed{a, a.reason}
 	}
 	return &running{app: a, pool: supervise.New(a.poolConfig(a.spec)), spec: a.spec}
 }
@@ -101,14 +101,17 @@ func (d *away) explain(_ *forward.Request, t *explain.Trail) {
 	}
 }
 
-func (d *failed) explain(_ *forward.Request, t *explain.Trail) {
+func (d *failed) explain(r *forward.Request, t *explain.Trail) {
 	if d.reason == nil {
 		t.Stop(explain.Config, 503, 0, "it is not known yet how the application is to run")
 		return
 	}
-	p := page.Misconfigured(d.reason.Code, "", "")
+	j, stopped := d.reason.explain(r, t)
+	if stopped {
+		return
+	}
 	for _, step := range problems(d.reason.Err) {
-		t.Stop(explain.Config, p.Status, p.Substatus, "%s", step.Text).At(step.Place)
+		d.reason.stop(t, j.is, explain.Config, d.reason.page(), "%s", step.Text).At(step.Place)
 	}
 }
 
@@ -134,30 +137,19 @@ func problems(err error) []explain.Step {
 }
 
 func (d *running) explain(r *forward.Request, t *explain.Trail) {
-	var words told
-	j := d.judge(r, &words)
-	if words.unasked {
-		t.Warn(explain.Rules, "ipSecurity is not asked: it is not known who the client is")
-	}
-	switch {
-	case j.by == byRules && j.status == filter.Abort:
-		t.Stop(explain.Rules, 0, 0, "%s, the connection is cut", words.why.Text).At(placeOf(words.why.Source))
+	j, stopped := d.spec.explain(r, t)
+	if stopped {
 		return
-	case j.by == byRules:
-		d.stop(t, j.is, explain.Rules, j.refusal(), "%s", words.why.Text).At(placeOf(words.why.Source))
-		return
-	case d.spec.Filter != nil:
-		t.Pass(explain.Rules, "the rules of web.config let it pass")
 	}
-	switch j.by {
+	switch j = d.further(r, j); j.by {
 	case byHandlers:
-		step := d.stop(t, j.is, explain.Handler, j.refusal(), "no handler of web.config sends %s of this path to the application", r.Method)
+		step := d.spec.stop(t, j.is, explain.Handler, j.refusal(), "no handler of web.config sends %s of this path to the application", r.Method)
 		if len(d.spec.Mapped) > 0 {
 			step.At(d.spec.Mapped[0].At)
 		}
 		return
 	case bySize:
-		d.stop(t, j.is, explain.Rules, j.refusal(), "the body is larger than the application takes")
+		d.spec.stop(t, j.is, explain.Rules, j.refusal(), "the body is larger than the application takes")
 		return
 	}
 	d.explainHandler(r, t)
@@ -166,17 +158,37 @@ func (d *running) explain(r *forward.Request, t *explain.Trail) {
 	}
 }
 
+// explain says what the rules do; true: they stop the request.
+func (of *Answers) explain(r *forward.Request, t *explain.Trail) (judgement, bool) {
+	var words told
+	j := of.judge(r, &words)
+	if words.unasked {
+		t.Warn(explain.Rules, "ipSecurity is not asked: it is not known who the client is")
+	}
+	switch {
+	case j.by == byRules && j.status == filter.Abort:
+		t.Stop(explain.Rules, 0, 0, "%s, the connection is cut", words.why.Text).At(placeOf(words.why.Source))
+		return j, true
+	case j.by == byRules:
+		of.stop(t, j.is, explain.Rules, j.refusal(), "%s", words.why.Text).At(placeOf(words.why.Source))
+		return j, true
+	case of.Filter != nil:
+		t.Pass(explain.Rules, "the rules of web.config let it pass")
+	}
+	return j, false
+}
+
 func placeOf(s filter.Source) explain.Place {
 	return explain.Place{File: s.File, Line: s.Line, Column: s.Column}
 }
 
 // stop ends a trail with a page of ours, or what web.config has in its place.
-func (d *running) stop(t *explain.Trail, is rules, k explain.Kind, p page.Page, format string, args ...any) *explain.Step {
+func (of *Answers) stop(t *explain.Trail, is rules, k explain.Kind, p page.Page, format string, args ...any) *explain.Step {
 	step := t.Stop(k, p.Status, p.Substatus, format, args...)
 	if is.place == nil {
 		return step
 	}
-	if own, ok := d.ownPage(is, p); ok && own.Location != "" {
+	if own, ok := of.ownPage(is, p); ok && own.Location != "" {
 		step.Text += " (" + t.Answer.Code() + "), and httpErrors sends visitors elsewhere"
 		t.Answer = explain.Answer{Status: 302, Location: own.Location}
 	} else if ok {
@@ -200,7 +212,7 @@ func (d *running) explainQueue(r *forward.Request, t *explain.Trail, is rules) b
 	o := d.app.turnstile.Outlook(turnstile.Party{Client: forward.Source(r.Client.Addr()), Owing: r.Owed()})
 	switch {
 	case errors.Is(o.Err, turnstile.ErrFull):
-		d.stop(t, is, explain.Queue, page.Unavailable(""), "all places are taken and the queue is full (concurrency: %d, queue: %d)", o.Limits.Places, o.Limits.Line).
+		d.spec.stop(t, is, explain.Queue, page.Unavailable(""), "all places are taken and the queue is full (concurrency: %d, queue: %d)", o.Limits.Places, o.Limits.Line).
 			Here("%d requests in flight, %d wait", o.InFlight, o.Queued)
 		return false
 	case o.Waits:
@@ -219,7 +231,7 @@ func (d *running) explainInstance(t *explain.Trail, is rules) {
 		if !errors.Is(o.Err, supervise.ErrStopping) {
 			p = d.startPage(o.Err)
 		}
-		d.stop(t, is, explain.Instance, p, "%s", why(o.Err)).Here("%s", retry(o.Err))
+		d.spec.stop(t, is, explain.Instance, p, "%s", why(o.Err)).Here("%s", retry(o.Err))
 		return
 	}
 	t.Answer = explain.Answer{Instance: o.Instance, Starts: o.State == supervise.Exited}

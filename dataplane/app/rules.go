@@ -42,32 +42,38 @@ type told struct {
 	unasked bool
 }
 
-// judge asks the rules, then the handlers, then the limit of bodies. With words it says why as well, also of a request that has
-// not come. It changes nothing.
-func (d *running) judge(r *forward.Request, words *told) judgement {
+// judge asks the rules. With words it says why as well, also of a request that has not come. It changes nothing.
+func (of *Answers) judge(r *forward.Request, words *told) judgement {
 	var j judgement
-	if d.spec.Filter != nil {
-		q := filter.Request{
-			Method: r.Method, Path: r.Path, Query: r.Query, Base: len(r.Base), Fields: r.Fields, Length: r.ContentLength,
-			Client: r.Client.Addr(), Secure: r.Secure, Certificate: len(r.ClientCertificate) > 0,
-		}
-		var v filter.Verdict
-		if words == nil {
-			v = d.spec.Filter.Check(&q)
-		} else {
-			v, words.why, words.unasked = d.spec.Filter.Explain(&q)
-		}
-		j.is.place = v.Place
-		if v.Status != 0 {
-			j.by, j.status, j.substatus = byRules, v.Status, v.Substatus
-			return j
-		}
-		switch {
-		case v.Body > 0:
-			j.is.body = v.Body
-		case v.Body == 0:
-			j.is.body = forward.NoBody
-		}
+	if of.Filter == nil {
+		return j
+	}
+	q := filter.Request{
+		Method: r.Method, Path: r.Path, Query: r.Query, Base: len(r.Base), Fields: r.Fields, Length: r.ContentLength,
+		Client: r.Client.Addr(), Secure: r.Secure, Certificate: len(r.ClientCertificate) > 0,
+	}
+	var v filter.Verdict
+	if words == nil {
+		v = of.Filter.Check(&q)
+	} else {
+		v, words.why, words.unasked = of.Filter.Explain(&q)
+	}
+	j.is.place = v.Place
+	switch {
+	case v.Status != 0:
+		j.by, j.status, j.substatus = byRules, v.Status, v.Substatus
+	case v.Body > 0:
+		j.is.body = v.Body
+	case v.Body == 0:
+		j.is.body = forward.NoBody
+	}
+	return j
+}
+
+// further asks the handlers and the limit of bodies about a request that the rules let pass.
+func (d *running) further(r *forward.Request, j judgement) judgement {
+	if j.by != byNothing {
+		return j
 	}
 	opt := d.options(j.is)
 	switch h := d.spec.Handlers; {
@@ -102,29 +108,33 @@ func (is rules) apply(opt *forward.Options) {
 }
 
 // ownPage gives what web.config has in the place of a page of ours.
-func (d *running) ownPage(is rules, p page.Page) (filter.Page, bool) {
-	return is.place.Page(p.Status, p.Substatus, d.spec.PlainErrors && p.Code == page.Plain502().Code)
+func (of *Answers) ownPage(is rules, p page.Page) (filter.Page, bool) {
+	return is.place.Page(p.Status, p.Substatus, of.PlainErrors && p.Code == outOfProcess)
+}
+
+func (d *running) answer(w forward.ResponseWriter, is rules, p page.Page, retryAfter int) {
+	d.app.answer(w, &d.spec.Answers, is, p, retryAfter)
 }
 
 // answer sends a page of ours, or what web.config has in its place.
-func (d *running) answer(w forward.ResponseWriter, is rules, p page.Page, retryAfter int) {
+func (a *App) answer(w forward.ResponseWriter, of *Answers, is rules, p page.Page, retryAfter int) {
 	if is.place == nil {
 		send(w, p, retryAfter)
 		return
 	}
-	own, ok := d.ownPage(is, p)
-	a := answer{page: p, kind: page.ContentType, retryAfter: retryAfter, add: is.place.Add}
+	own, ok := of.ownPage(is, p)
+	sent := answer{page: p, kind: page.ContentType, retryAfter: retryAfter, add: is.place.Add}
 	switch {
 	case !ok:
 	case own.Location != "":
-		a.location, a.page.Body = own.Location, nil
+		sent.location, sent.page.Body = own.Location, nil
 	default:
-		body, err := d.app.pages.get(own.File, time.Now())
+		body, err := a.pages.get(own.File, time.Now())
 		if err != nil {
-			d.app.log.Debug("error page of web.config not shown", "page", own.File, "error", err)
+			a.log.Debug("error page of web.config not shown", "page", own.File, "error", err)
 			break
 		}
-		a.page.Body, a.kind = body, typeOf(own.File)
+		sent.page.Body, sent.kind = body, typeOf(own.File)
 	}
-	a.send(w)
+	sent.send(w)
 }

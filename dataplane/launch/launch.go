@@ -109,7 +109,8 @@ type Plan struct {
 	env                    []site.Variable
 }
 
-// Resolve decides what is started. Its error, joined of all there are, says what the operator has to change.
+// Resolve decides what is started. Its error, joined of all there are, says what the operator has to change. The plan beside an
+// error has no program: it only says how requests are judged and errors answered (Rules, PlainErrors, Development, ErrorLink).
 func Resolve(in Input) (*Plan, error) {
 	p := &Plan{root: in.Root, written: in.Application.Root, iis: iisVariables(in), path: in.Application.Path, inherited: in.Inherited, Profile: in.Application.Profile, httpsPort: in.HTTPSPort}
 	p.merge(in)
@@ -122,7 +123,7 @@ func Resolve(in Input) (*Plan, error) {
 		wrong = errors.Join(wrong, in.placed(err))
 	}
 	if wrong != nil {
-		return nil, wrong
+		return p, wrong
 	}
 	if p.Chosen == "" {
 		p.Chosen = in.says()

@@ -49,10 +49,16 @@ func BadGateway(code, detail, link string) Page {
 	return build(502, code, "Bad Gateway", "The application behind this address gave no proper answer.", detail, link)
 }
 
-// Plain502 stands in for the start-up page where the application switches it off (ERR-4). Operators see 502.5 all the same.
-func Plain502() Page {
-	p := build(502, "502", "Bad Gateway", "", "")
-	p.Code, p.Substatus = "502.5", 5
+// Plain stands in for the page of a failed start where the application switches it off (ERR-4); code is as in StartFailure and
+// Misconfigured. Visitors see the status alone, operators the code all the same.
+func Plain(code string) Page {
+	status, _ := strconv.Atoi(code[:3])
+	title := "Internal Server Error"
+	if status == 502 {
+		title = "Bad Gateway"
+	}
+	p := build(status, code[:3], title, "", "")
+	p.Code, p.Substatus = code, substatus(code)
 	return p
 }
 
@@ -120,9 +126,12 @@ func build(status int, code, title, text, detail string, link ...string) Page {
 		}
 	}
 	b.WriteString("</body></html>\n")
-	page := Page{Status: status, Code: code, Body: []byte(b.String())}
-	if _, sub, ok := strings.Cut(code, "."); ok {
-		page.Substatus, _ = strconv.Atoi(sub) // codes are ours
-	}
-	return page
+	return Page{Status: status, Code: code, Substatus: substatus(code), Body: []byte(b.String())}
+}
+
+// substatus is what stands behind the point of a code, which is ours.
+func substatus(code string) int {
+	_, sub, _ := strings.Cut(code, ".")
+	n, _ := strconv.Atoi(sub)
+	return n
 }
