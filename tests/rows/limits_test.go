@@ -46,14 +46,20 @@ func TestLimits(t *testing.T) {
 		}
 	})
 	row(t, "E07 the page of an application that does not start", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, variables("PROBE_START", "abort")))
-		a := s.get("/")
-		want(r, "code", a.code(), "502.5")
-		if strings.Contains(a.body, "told to fail fast") || !strings.Contains(a.header.Get("Content-Type"), "text/html") {
-			r.Errorf("%v", a)
+		for _, c := range []struct{ folder, attempt, last string }{
+			{lab.Folder(r, lab.Dir(r), "www", map[string]string{"web.config": attributes(`processPath="bogus"` + outOfProcess)}), "bogus", "bogus"},
+			{probe(r, outOfProcess, variables("PROBE_START", "abort")), "signal 6", "told to fail fast"},
+		} {
+			s := serve(r, c.folder)
+			a := s.get("/")
+			want(r, "code", a.code(), "502.5")
+			if strings.Contains(a.body, c.last) || !strings.Contains(a.body, "HTTP Error 502.5 ") || !strings.Contains(a.header.Get("Content-Type"), "text/html") {
+				r.Errorf("%v", a)
+			}
+			s.event(1000, c.attempt)
+			s.event(1020, c.last)
+			s.Stop(r)
 		}
-		s.event(1000, "signal 6")
-		s.event(1020, "told to fail fast")
 	})
 	row(t, "E10 starts are allowed again behind rapid fails", func(r *recorder) {
 		s := serve(r, child(r, "-exit 3", outOfProcess+`rapidFailsPerMinute="0"`, ""))

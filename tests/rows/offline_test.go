@@ -39,10 +39,13 @@ func TestOffline(t *testing.T) {
 		want(r, "processes", len(s.instances()), 0)
 	})
 	row(t, "G03 an application that does not start, then app_offline.htm", func(r *recorder) {
-		s := serve(r, child(r, "-exit 3", outOfProcess, ""))
-		want(r, "code", s.get("/").code(), "502.5")
-		s.write("app_offline.htm", "closed")
-		s.offline("closed")
+		for _, c := range []struct{ model, code string }{{inProcess, "500.0"}, {outOfProcess, "502.5"}} {
+			s := serve(r, lab.Folder(r, lab.Dir(r), "www", map[string]string{"web.config": attributes(`processPath="bogus"` + c.model)}))
+			want(r, "code", s.get("/").code(), c.code)
+			s.write("app_offline.htm", "closed")
+			s.offline("closed")
+			s.Stop(r)
+		}
 	})
 	row(t, "G04 an application that does not start in-process, then app_offline.htm, then both are mended", func(r *recorder) {
 		s := stuck(r)

@@ -29,6 +29,11 @@ func refuses(r *recorder, all ...refusedConfig) {
 		if strings.Contains(a.body, c.says) {
 			r.Errorf("visitors are told: %s", a.body)
 		}
+		if c.code == "502.5" { // a start that fails
+			s.event(1000, c.says, "web.config")
+			s.event(1020, c.says, c.code, "web.config")
+			continue
+		}
 		s.event(1034, c.says, c.code, "web.config")
 	}
 	want(r, "the one that is right", s.get("/").status, 200)
@@ -101,8 +106,10 @@ func TestRefused(t *testing.T) {
 		for _, port := range []string{"1024", "48001", "many"} {
 			s := serve(r, child(r, "", outOfProcess, variables("ASPNETCORE_PORT", port)))
 			want(r, "code", s.get("/").code(), "502.5")
-			s.event(1034, "1025 to 48000", "web.config:")
-			want(r, "starts", s.count(1001)+s.count(1000), 0)
+			s.event(1000, "1025 to 48000", "web.config:")
+			s.event(1020, "1025 to 48000", "web.config:")
+			want(r, "attempts", s.count(1000), 1)
+			want(r, "starts", s.count(1001), 0)
 			want(r, "processes", len(s.instances()), 0)
 			s.Stop(r)
 		}

@@ -44,12 +44,16 @@ app.Run();`
 		want(r, "processes", len(s.instances()), 0)
 	})
 	row(t, "E08 the page of 502.3 where that of a failed start is off", func(r *recorder) {
-		folder := child(r, "-exit 3", outOfProcess, "")
-		lab.Write(r, folder, "web.config", besides(webConfig(`processPath=".\childapp" arguments="-exit 3" disableStartUpErrorPage="true"`+outOfProcess, ""),
-			`<httpErrors errorMode="Custom"><remove statusCode="502" /><error statusCode="502" path="any.html" /><error statusCode="502" subStatusCode="3" path="pages\three.html" /></httpErrors>`))
-		lab.Folder(r, folder, "pages", map[string]string{"three.html": "custom page"})
-		a := serve(r, folder).get("/")
-		want(r, "status", a.status, 502)
-		want(r, "body", a.body, "custom page")
+		for _, program := range []string{`processPath="bogus"`, `processPath=".\childapp" arguments="-exit 3"`} {
+			folder := child(r, "", outOfProcess, "")
+			lab.Write(r, folder, "web.config", besides(webConfig(program+` disableStartUpErrorPage="true"`+outOfProcess, ""),
+				`<httpErrors errorMode="Custom"><remove statusCode="502" /><error statusCode="502" path="any.html" /><error statusCode="502" subStatusCode="3" path="pages\three.html" /></httpErrors>`))
+			lab.Folder(r, folder, "pages", map[string]string{"three.html": "custom page"})
+			s := serve(r, folder)
+			a := s.get("/")
+			want(r, "status", a.status, 502)
+			want(r, "body", a.body, "custom page")
+			s.Stop(r)
+		}
 	})
 }

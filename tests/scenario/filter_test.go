@@ -135,7 +135,7 @@ func TestFilterAnswers(t *testing.T) {
 		}
 	})
 	t.Run("the page of 502.3", func(t *testing.T) {
-		config := section(`<aspNetCore processPath="x" disableStartUpErrorPage="true" /><httpErrors><error statusCode="502" path="any.html" /><error statusCode="502" subStatusCode="3" path="three.html" /></httpErrors>`)
+		config := section(`<aspNetCore processPath="x" hostingModel="outofprocess" disableStartUpErrorPage="true" /><httpErrors><error statusCode="502" path="any.html" /><error statusCode="502" subStatusCode="3" path="three.html" /></httpErrors>`)
 		s := serveConfig(t, config, "", map[string]string{"any.html": "any", "three.html": "three"}, "-exit", "3")
 		if a := lab.Get(t, s.address, "/"); a.Status != 502 || a.Body != "three" {
 			t.Errorf("%d %s", a.Status, a.Body)
