@@ -116,6 +116,14 @@ func TestExplain(t *testing.T) {
 	s.app(shop, "/api", `<configuration><system.webServer><handlers><add name="some" path="*.svc" verb="POST" modules="AspNetCoreModuleV2"/></handlers><aspNetCore processPath="dotnet"/></system.webServer></configuration>`,
 		func(spec *app.Spec) { spec.Pool.Instances, spec.Least = 3, true })
 	s.app(shop, "/broken", "<configuration>\n <system.webServer>\n  <aspNetCore processPath=\"dotnet\" hostingModel=\"inprocess\" shutdownTimeLimit=\"soon\"/></system.webServer></configuration>", nil)
+	missing := s.app(shop, "/missing", `<configuration><broken/`, nil)
+	rules, err := webconfig.Parse("/srv/web.config", []byte(ruled))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dressed := webconfig.Rules(rules.Edits)
+	dressed[0].Pages = append(dressed[0].Pages, filter.Page{Status: 502, Substatus: 3, File: "three.html"})
+	missing.Fail(&app.Refusal{Code: "502.5", Err: rules.Unusable("processPath", "is not found"), Answers: app.Answers{PlainErrors: true, Filter: filter.Compile(dressed)}})
 	away := s.app(shop, "/away", ruled, nil)
 	if err := os.WriteFile(filepath.Join(shop.apps["/away"].root, "App_Offline.htm"), nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -157,7 +165,7 @@ func TestExplain(t *testing.T) {
 		says        []string
 	}{
 		"starts": {"GET", "http://shop.test/x?token=hush", about("shop"), "instance 1 is started and answers, site shop", []string{"  listener     listener http  (127.0.0.1:80)", "  hostname     host name shop.test is of site shop (its own)",
-			"  site         site shop, revision 3  (IDLE)", "  application  application /, the longest that fits of /noticed, /broken, /away, /api, /", "rules of web.config let it pass",
+			"  site         site shop, revision 3  (IDLE)", "  application  application /, the longest that fits of /missing, /noticed, /broken, /away, /api, /", "rules of web.config let it pass",
 			`handler aspNetCore (path="*") sends it to the application  [/srv/web.config:6:11]`, "does not run: it is started", "site late claims it too: route Shop.test/ on listener http is taken by site shop"}},
 		"by a pattern":       {"GET", "http://www.shop.test/", nil, "instance 1 is started and answers, site shop", []string{"(by *.shop.test)"}},
 		"the default":        {"GET", "http://whoever:8080/", nil, "instance 1 is started and answers, site shop", []string{"(the default of the listener)"}},
@@ -173,6 +181,8 @@ func TestExplain(t *testing.T) {
 		"TLS in front, believed": {"GET", "https://shop.test/secret", by("proxied"), "instance 1 is started and answers, site shop",
 			[]string{"listener     listener proxied  (127.0.0.1:8080)", "at a proxy that is believed"}},
 		"certificate in front": {"GET", "https://shop.test/card", by("proxied"), "403.7, site shop", []string{"sslFlags asks for a client certificate"}},
+		"refused, let through": {"GET", "http://shop.test/missing/x", nil, "502.5, site shop application /missing", []string{"rules of web.config let it pass", "x config       is not found, with the page three.html of httpErrors", "[/srv/web.config:12:"}},
+		"refused, kept out":    {"DELETE", "http://shop.test/missing/x", nil, "404.6, site shop application /missing", nil},
 		"broken web.config":    {"GET", "http://shop.test/broken/x", nil, "500.19, site shop application /broken", []string{"x config       shutdownTimeLimit=\"soon\": is", "[/srv/web.config:3:"}},
 		"local":                {"DELETE", "http://shop.test/away", nil, "503, site shop application /away", []string{"x offline      an app_offline.htm in its folder"}},
 		"notice":               {"GET", "http://shop.test/noticed", nil, "503, site shop application /noticed", []string{"x offline      notice n-7 holds it out of service  (Retry-After 60)"}},

@@ -35,6 +35,25 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// What cannot be started still says how requests are judged and errors answered, by the variables of web.config as well.
+func TestRulesBesideAnError(t *testing.T) {
+	const content = `<configuration><system.webServer><httpProtocol><customHeaders><add name="A" value="b"/></customHeaders></httpProtocol>
+<aspNetCore processPath="bogus" hostingModel="outofprocess" disableStartUpErrorPage="true"><environmentVariables>
+<environmentVariable name="ASPNETCORE_DETAILEDERRORS" value="1"/><environmentVariable name="ANCM_ADDITIONAL_ERROR_PAGE_LINK" value="http://help/"/></environmentVariables></aspNetCore>
+</system.webServer></configuration>`
+	config, err := webconfig.Parse("web.config", []byte(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Resolve(input(t, folder(t, nil), config))
+	if err == nil || !strings.Contains(err.Error(), "bogus") {
+		t.Fatal(err)
+	}
+	if plan.Program != "" || len(plan.Rules) != 1 || len(plan.Rules[0].Add) != 1 || !plan.PlainErrors || !plan.Development || plan.ErrorLink != "http://help/" {
+		t.Errorf("%+v", plan)
+	}
+}
+
 func notes(plan *Plan) (all []string) {
 	for _, n := range plan.Notes {
 		all = append(all, n.Text)

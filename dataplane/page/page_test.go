@@ -26,5 +26,9 @@ func TestCodes(t *testing.T) {
 		if strings.Contains(string(p.Body), "<pre>") || strings.Contains(string(p.Body), "<a ") {
 			t.Errorf("%s: an empty detail or link is shown", code)
 		}
+		plain := Plain(code)
+		if plain.Status != status || plain.Code != code || plain.Substatus != p.Substatus || strings.Contains(string(plain.Body), code) || strings.Contains(string(plain.Body), "start") {
+			t.Errorf("%s: plain is %+v %s", code, plain, plain.Body)
+		}
 	}
 }

@@ -82,7 +82,7 @@ type Application struct {
 	RequestTimeout *time.Duration
 	// RapidFailsPerMinute is how many failures a rolling minute may hold (RFP-9); 0 refuses after the first.
 	RapidFailsPerMinute *uint32
-	// DisableStartUpErrorPage answers a failed start with a plain 502 (ERR-4).
+	// DisableStartUpErrorPage answers a failed start with its status alone: 502, in-process 500 (ERR-4).
 	DisableStartUpErrorPage *bool
 	// BodyLimit is how many bytes the body of a request may have; 0 is no body at all, Unlimited any number.
 	BodyLimit *int64
