@@ -48,6 +48,7 @@ type Conn struct {
 	turn    uint64 // number of the exchange
 	ctx     context.Context
 	timeout time.Duration
+	raw     bool
 	stop    func() bool
 	cause   error
 	tenure  tenure
@@ -82,7 +83,7 @@ func (c *Conn) begin(ctx context.Context, timeout time.Duration, reused bool) {
 	c.reused, c.seen, c.body.kind = reused, false, bodyEnded
 	c.first, c.sendErr = nil, nil
 	c.mu.Lock()
-	c.busy, c.ctx, c.timeout = true, ctx, timeout
+	c.busy, c.ctx, c.timeout, c.raw = true, ctx, timeout, false
 	c.turn++
 	c.mu.Unlock()
 }
@@ -171,7 +172,7 @@ func (c *Conn) Raw() {
 	c.body = body{kind: bodyRaw}
 	c.Yield()
 	c.mu.Lock()
-	c.timeout = 0
+	c.timeout, c.raw = 0, true
 	c.mu.Unlock()
 }
 
@@ -432,10 +433,11 @@ func (c *Conn) allow(d time.Duration) bool {
 	return true
 }
 
-// reason replaces the error of an interrupted call by why it was interrupted.
+// reason replaces the error of an interrupted call by why it was interrupted. An end counts as one: it may be of our doing, and
+// must not be taken for that of a body which ends with its connection.
 func (c *Conn) reason(err error) error {
-	if err == nil || err == io.EOF {
-		return err
+	if err == nil {
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -121,5 +123,20 @@ func (c *Conn) look(now time.Time) bool {
 		c.cut(ErrTimeout)
 	}
 	c.lookAtPlace(now, client)
+	if c.up.ending.Err() != nil && c.answers(waits) {
+		c.cut(ErrEnding)
+		c.hangUp()
+	}
 	return true
+}
+
+// answers reports whether the body of an answer is on its way: it was waited for, or the client is waited for and the instance is
+// not. A head that is still owed is no such thing; its instance may give it until it is killed. The lock is held.
+func (c *Conn) answers(waits [2]uint32) bool {
+	return !c.raw && (c.tenure.body.Load() == c.turn || waits[0]&1 == 0 && c.tenure.waits >= 2)
+}
+
+// hangUp tells the instance at once: whoever has the exchange may be waiting for a client that takes nothing.
+func (c *Conn) hangUp() {
+	c.sock.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
 }

@@ -40,12 +40,16 @@ type Options struct {
 	Place Place
 	// H2C says that the instance speaks HTTP/2 with prior knowledge, and nothing else.
 	H2C bool
+	// Ending ends when the instance is about to end: answers over HTTP/1.1 whose bodies still come are cut then, with ErrEnding, and
+	// so is every later one that takes its time. Raw connections are not, they have their own way to end. Nil: never.
+	Ending context.Context
 }
 
 // Why an exchange was ended from outside.
 var (
 	ErrTimeout = errors.New("upstream: no byte within the time limit")
 	ErrClosed  = errors.New("upstream: closed")
+	ErrEnding  = errors.New("upstream: the instance ends")
 )
 
 // fresh is how long a connection that rests is used again without a look at it: a system call that a busy application need
@@ -71,6 +75,7 @@ type Upstream struct {
 	dialer  net.Dialer
 	idle    time.Duration
 	place   Place
+	ending  context.Context
 	pipes   socket.Pipes
 	buffers *socket.Pool
 	narrow  *socket.Pool
@@ -129,11 +134,15 @@ func New(network, address string, opt Options) *Upstream {
 	if opt.Connected == nil {
 		opt.Connected = func() {}
 	}
+	if opt.Ending == nil {
+		opt.Ending = context.Background()
+	}
 	u := &Upstream{
 		network: network, address: address,
 		dialer:  net.Dialer{Timeout: opt.Connect, KeepAlive: -1},
 		idle:    opt.Idle,
 		place:   opt.Place,
+		ending:  opt.Ending,
 		buffers: socket.NewPool(bufferSize),
 		narrow:  socket.NewPool(narrowSize),
 		opened:  opt.Connected,
