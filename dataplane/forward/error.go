@@ -15,10 +15,11 @@ const (
 	TooLarge                   // the body is over BodyLimit (FWD-15); 413
 	BadRequest                 // the client's body breaks its framing; 400
 	TooSlow                    // the client's body comes too slowly; 408
+	Ended                      // the instance ends, and its answer went on; always Sent
 )
 
 var kinds = [...]string{Refused: "refused", Reset: "reset", Timeout: "timeout", Malformed: "malformed answer",
-	ClientGone: "client gone", TooLarge: "body too large", BadRequest: "malformed body", TooSlow: "body too slow"}
+	ClientGone: "client gone", TooLarge: "body too large", BadRequest: "malformed body", TooSlow: "body too slow", Ended: "instance ends"}
 
 // String is a short name for logs.
 func (k Kind) String() string {

@@ -41,6 +41,9 @@ func serveH2C(r *Request, w ResponseWriter, up *upstream.Upstream, opt Options, 
 		err = failed
 	}
 	if err == nil {
+		if opt.Ending != nil && answer.Length != 0 {
+			defer context.AfterFunc(opt.Ending, func() { cancel(upstream.ErrEnding) })()
+		}
 		err = x.deliverH2C(answer, up, hold, watch)
 		_ = answer.Body.Close() // that it was cut is known
 	}

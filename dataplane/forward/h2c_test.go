@@ -269,3 +269,45 @@ func (w *trailed) Trailer(fields []Field) {
 		w.trailers = append(w.trailers, fmt.Sprintf("%s: %s", f.Name, f.Value))
 	}
 }
+
+// TestH2CEnding: a call that goes on when the instance is to end is cut on both sides; one that has ended is not.
+func TestH2CEnding(t *testing.T) {
+	gone := make(chan struct{}, 1)
+	up := newKestrel(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		io.WriteString(w, "one")
+		w.(http.Flusher).Flush()
+		if r.URL.Path == "/endless" {
+			<-r.Context().Done()
+			gone <- struct{}{}
+		}
+	}).upstream(t, upstream.Options{H2C: true})
+	ending, end := context.WithCancel(t.Context())
+	r, w := request(t, "GET", ""), &client{written: make(chan string)}
+	r.Path = []byte("/endless")
+	done := make(chan error, 1)
+	go func() { done <- Serve(r, w, up, Options{Ending: ending}) }()
+	for got := ""; got != "one"; {
+		got += <-w.written
+	}
+	end()
+	for _, wait := range []func() bool{
+		func() bool { got := outcome(<-done); return got == "instance ends, sent" && w.aborted != nil },
+		func() bool { <-gone; return true },
+	} {
+		ok := make(chan bool, 1)
+		go func() { ok <- wait() }()
+		select {
+		case good := <-ok:
+			if !good {
+				t.Errorf("not cut as it should be: %v", w.aborted)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("a call goes on when the instance is to end")
+		}
+	}
+	whole := &client{}
+	if err := Serve(request(t, "GET", ""), whole, up, Options{Ending: t.Context()}); err != nil || whole.aborted != nil {
+		t.Errorf("a call that ends: %v", err)
+	}
+}

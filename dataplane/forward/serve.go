@@ -34,7 +34,8 @@ type Options struct {
 	// Add is put behind the fields of every final answer, NoServer takes Server out of them.
 	Add      []Field
 	NoServer bool
-	// Ending ends when the instance is about to end: a WebSocket is told so. Nil: never.
+	// Ending ends when the instance is about to end: a WebSocket is told so, and an answer over HTTP/2 whose body still comes is cut.
+	// Over HTTP/1.1 that of the Upstream cuts them. Nil: never.
 	Ending context.Context
 	// BodyRefused is called when the instance answers 413: its own limit is lower than ours. Nil: nobody asks.
 	BodyRefused func()
@@ -358,6 +359,8 @@ func (x *exchange) failure(err error) *Error {
 		kind = Malformed
 	case errors.Is(err, upstream.ErrTimeout):
 		kind = Timeout
+	case errors.Is(err, upstream.ErrEnding):
+		kind = Ended
 	}
 	return &Error{Kind: kind, Err: err, Sent: x.sent}
 }
