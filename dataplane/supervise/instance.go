@@ -381,13 +381,14 @@ func (i *instance) perform(e effect) {
 	}
 }
 
-// lastWords is how long before the shutdown limit ends what is still open is told to end: one WebSocket holds a .NET
-// application for as long as it is open.
+// lastWords is how long before the shutdown limit ends what is still open is ended: one WebSocket, or one answer without an end,
+// holds a .NET application for 30 s, and once that is gone the application ends by itself. Of a limit below 4 s it is half.
 const lastWords = 2 * time.Second
 
 // sayGoodbyeLater leaves it to the application to end its streams first.
 func (i *instance) sayGoodbyeLater() {
-	time.AfterFunc(i.pool.config.Shutdown-lastWords, i.finish)
+	limit := i.pool.config.Shutdown
+	time.AfterFunc(limit-min(lastWords, limit/2), i.finish)
 }
 
 func (i *instance) kill() {

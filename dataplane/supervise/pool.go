@@ -345,7 +345,7 @@ func (p *Pool) becameReady(i *instance) {
 	}
 	i.upstream = upstream.New(network, address, upstream.Options{
 		Idle: p.config.Idle, Connected: p.config.Meter.Connected, Place: p.config.Place,
-		H2C: p.config.Protocol == site.ProtocolH2C,
+		H2C: p.config.Protocol == site.ProtocolH2C, Ending: i.ending,
 	})
 	if p.config.Protocol == site.ProtocolHTTP1 {
 		i.upstream.SpeaksH1()

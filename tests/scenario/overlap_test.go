@@ -2,8 +2,11 @@ package scenario
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -176,5 +179,36 @@ func TestServeDrain(t *testing.T) {
 	})
 	if s.pid(t) == before {
 		t.Error("the old instance answers")
+	}
+}
+
+// An answer without an end holds neither the application that is replaced until it is killed nor its client for longer: it is cut
+// 2 s before the limit, its client sees that it was, and the application ends by itself.
+func TestServeEndsEndlessAnswers(t *testing.T) {
+	for name, make := range map[string]func(*testing.T) (s *served, path, config string){
+		"childapp": func(t *testing.T) (*served, string, string) {
+			return serveSite(t, "drain: 1s\nstop: {timeout: 4s}\n"), "/stream?n=1000000&gap=100ms&type=text/event-stream", "<configuration/>"
+		},
+		"dotnet": func(t *testing.T) (*served, string, string) {
+			top, dir := lab.Dotnet(t), lab.Dir(t)
+			t.Setenv("DOTNET_ROOT", filepath.Join(top, "runtime"))
+			root := copied(t, top, dir, "root", "probe", "", "")
+			file := lab.Write(t, dir, "site.yaml", siteText("shop", root, "drain: 1s\nstop: {timeout: 6s}\n"))
+			return serve(t, dir, file), "/sse?count=1000000&ms=100", read(t, filepath.Join(root, "web.config")) + "<!-- touched -->"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, path, config := make(t)
+			v := visit(t, s.address, "GET "+path+" HTTP/1.1", "")
+			response, err := http.ReadResponse(v.r, nil)
+			if err != nil || response.StatusCode != 200 {
+				t.Fatal(response, err)
+			}
+			lab.Write(t, s.dir+"/root", "web.config", config)
+			if _, err := io.Copy(io.Discard, response.Body); err != io.ErrUnexpectedEOF {
+				t.Errorf("the client sees %v", err)
+			}
+			s.event(t, `"stopped"`, "exit code 0") // who is killed has none
+		})
 	}
 }
