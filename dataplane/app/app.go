@@ -310,6 +310,9 @@ func (a *App) Close(drain time.Duration) {
 	defer a.mu.Unlock()
 	a.closed = true
 	a.dropPools(drain)
+	for _, p := range a.retired { // what was replaced before may not take longer
+		p.Close(drain)
+	}
 	a.setDoor(stopped{})
 }
 
@@ -345,6 +348,9 @@ func (a *App) turnLocked() {
 			limit = a.spec.Pool.Shutdown
 		}
 		a.dropPools(limit)
+		for _, p := range a.retired { // what was replaced before has no more time either
+			p.End(limit)
+		}
 	case a.spec == nil:
 		a.setDoor(&failed{a, a.reason})
 	case a.pool == nil:

@@ -262,7 +262,7 @@ func (i *instance) live(m machine, exit process.Exit) {
 			if e == warm {
 				go i.warmUp(m.Deadline)
 			}
-			i.perform(e)
+			i.perform(e, m.Deadline)
 		}
 		timer := time.NewTimer(until(m.Deadline))
 		select {
@@ -344,7 +344,8 @@ func (i *instance) listensElsewhere() string {
 	return fmt.Sprintf("; it listens on %v instead", addresses)
 }
 
-func (i *instance) perform(e effect) {
+// perform does what the machine says; deadline is when the machine goes on without waiting any longer.
+func (i *instance) perform(e effect, deadline time.Time) {
 	switch e {
 	case announce:
 		if i.listens.IsZero() {
@@ -362,11 +363,13 @@ func (i *instance) perform(e effect) {
 		failure := i.startFailure(machine{Late: true}, process.Exit{}, i.listensElsewhere())
 		i.record(i.startEvent(failure, ""))
 		i.pool.late(i, failure)
+	case hurry:
+		i.sayGoodbyeLater(deadline)
 	case ask:
-		i.sayGoodbyeLater()
+		i.sayGoodbyeLater(deadline)
 		go i.ask()
 	case term:
-		i.sayGoodbyeLater()
+		i.sayGoodbyeLater(deadline)
 		ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 		defer cancel()
 		if err := errors.Join(i.process.Signal(ctx, syscall.SIGTERM), i.terminate()); err != nil {
@@ -386,9 +389,9 @@ func (i *instance) perform(e effect) {
 const lastWords = 2 * time.Second
 
 // sayGoodbyeLater leaves it to the application to end its streams first.
-func (i *instance) sayGoodbyeLater() {
-	limit := i.pool.config.Shutdown
-	time.AfterFunc(limit-min(lastWords, limit/2), i.finish)
+func (i *instance) sayGoodbyeLater(deadline time.Time) {
+	left := time.Until(deadline)
+	time.AfterFunc(left-min(lastWords, left/2), i.finish)
 }
 
 func (i *instance) kill() {

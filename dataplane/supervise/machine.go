@@ -47,6 +47,8 @@ type machine struct {
 	Deadline time.Time
 	// Drain and Shutdown are the limits that begin with the stop.
 	Drain, Shutdown time.Duration
+	// End bounds both together: it is killed then at the latest; zero: nothing does.
+	End time.Time
 	// Ask says that the application takes a shutdown request (SHD-1).
 	Ask bool
 	// Busy says that requests are in flight.
@@ -81,6 +83,7 @@ const (
 type event struct {
 	kind  eventKind
 	drain time.Duration // of stop
+	end   time.Time     // of stop: when all is over at the latest; zero: the shutdown limit begins after the drain
 	exit  process.Exit  // of exited
 }
 
@@ -94,10 +97,11 @@ const (
 	settle                     // the end: collect, count, forget
 	warm                       // ask it for what is to be ready
 	tell                       // it is late and goes on: answer those who wait
+	hurry                      // its end is nearer than was said
 )
 
 func (e effect) String() string {
-	return [...]string{"", "announce", "ask", "term", "kill", "settle", "warm", "tell"}[e]
+	return [...]string{"", "announce", "ask", "term", "kill", "settle", "warm", "tell", "hurry"}[e]
 }
 
 // start gives a machine that has until limit to listen.
@@ -111,6 +115,8 @@ func step(m machine, e event, now time.Time) (machine, []effect) {
 	case busy:
 		m.Busy = true
 		return m, nil
+	case stop:
+		m.End = earlier(m.End, e.end)
 	case exited:
 		if m.State == Exited {
 			return m, nil
@@ -204,17 +210,28 @@ func stepDraining(m machine, e event, now time.Time) (machine, []effect) {
 }
 
 func toStopping(m machine, now time.Time) (machine, []effect) {
-	m.State, m.Deadline = Stopping, now.Add(m.Shutdown)
+	m.State, m.Deadline = Stopping, earlier(now.Add(m.Shutdown), m.End)
 	if m.Ask && m.Proven {
 		return m, []effect{ask}
 	}
 	return m, []effect{term}
 }
 
+// earlier gives the first of two moments; a zero one is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 func stepStopping(m machine, e event, now time.Time) (machine, []effect) {
 	switch {
 	case (e.kind == unanswered || e.kind == launcherEnd) && !m.Deadline.IsZero():
 		return m, []effect{term}
+	case e.kind == stop && !m.Deadline.IsZero() && earlier(m.Deadline, m.End).Before(m.Deadline):
+		m.Deadline = m.End
+		return m, []effect{hurry}
 	case e.kind == tick && !m.Deadline.IsZero() && !now.Before(m.Deadline):
 		m.Killed, m.Deadline = true, time.Time{}
 		return m, []effect{kill}

@@ -40,6 +40,8 @@ func TestMachineTraces(t *testing.T) {
 			m, effects = step(m, event{kind: tick}, now)
 		case "stop":
 			m, effects = step(m, event{kind: stop, drain: duration(t, words[1])}, now)
+		case "end":
+			m, effects = step(m, event{kind: stop, drain: duration(t, words[1]), end: now.Add(duration(t, words[2]))}, now)
 		default:
 			kind, known := map[string]eventKind{"listening": listening, "exited": exited, "idle": idle, "busy": busy, "unanswered": unanswered, "listener-end": listenerEnd, "warmed": warmed, "launcher-end": launcherEnd}[words[0]]
 			if !known {

@@ -31,7 +31,7 @@ func (p *Pool) Outlook(wanted uint32, least bool) Outlook {
 	switch {
 	case err != nil:
 	case i == nil:
-		o.Waits = p.config.Alone && s.leaving != nil
+		o.Waits = p.config.Alone && len(s.leaving) > 0
 		return o
 	case i.ready:
 		o.State = Ready

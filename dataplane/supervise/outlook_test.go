@@ -28,7 +28,7 @@ func TestOutlook(t *testing.T) {
 			i.ready = true
 			s.opened(i)
 		}, Outlook{Instance: 1, State: Ready}, ""},
-		"one at a time":      {Config{Alone: true}, func(p *Pool, s *slot) { s.leaving = p.newInstance(s) }, Outlook{Instance: 1, State: Exited, Waits: true}, ""},
+		"one at a time":      {Config{Alone: true}, func(p *Pool, s *slot) { s.leaving = []*instance{p.newInstance(s)} }, Outlook{Instance: 1, State: Exited, Waits: true}, ""},
 		"failed, may start":  {Config{RapidFails: 1}, func(p *Pool, s *slot) { s.failure = failure; p.window.add(time.Now()) }, Outlook{Instance: 1, State: Exited}, ""},
 		"rapid fails":        {Config{RapidFails: 1}, func(p *Pool, _ *slot) { p.window.add(time.Now()); p.window.add(time.Now()) }, Outlook{Instance: 1, State: Exited}, "2 failures within a minute, 1 are allowed"},
 		"stands":             {Config{InProcess: true}, func(_ *Pool, s *slot) { s.failure = failure; s.sticky.failed(time.Now()) }, Outlook{Instance: 1, State: Exited}, "it died; retries in 10s"},

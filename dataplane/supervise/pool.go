@@ -205,8 +205,8 @@ func (p *Pool) take(s *slot, why meter.Reason) (*instance, error) {
 	}
 	p.config.Meter.Started(why)
 	i = p.newInstance(s)
-	if p.config.Alone && s.leaving != nil {
-		i.after = s.leaving.over
+	if n := len(s.leaving); p.config.Alone && n > 0 {
+		i.after = s.leaving[n-1].over
 	}
 	s.begin(i)
 	p.retired.Add(1)
@@ -289,15 +289,27 @@ func (p *Pool) Await(ctx context.Context, old *Pool) error {
 }
 
 // Close lets no more requests in; from its return on Acquire gives ErrStopping. What is in flight may go on for drain,
-// then the shutdown limit begins, for all instances at once. Stopped waits for the end.
-func (p *Pool) Close(drain time.Duration) {
+// then the shutdown limit begins, for all instances at once. Stopped waits for the end. It may be called again: the shorter drain
+// counts, also for instances that were replaced before.
+func (p *Pool) Close(drain time.Duration) { p.close(event{kind: stop, drain: drain}) }
+
+// askAhead is how long before the end of a limit that is for requests and the stop together an instance is asked to end, at most:
+// of a limit below twice that it is half.
+const askAhead = 5 * time.Second
+
+// End is Close where limit is for the requests in flight and the stop together: what is left then is killed.
+func (p *Pool) End(limit time.Duration) {
+	p.close(event{kind: stop, drain: limit - min(limit/2, askAhead), end: time.Now().Add(limit)})
+}
+
+func (p *Pool) close(e event) {
 	var running []*instance
 	p.mu.Lock()
 	p.closed = true
 	for n := range p.slots {
 		s := &p.slots[n]
 		s.open.Store(nil)
-		for _, i := range []*instance{s.current, s.next} {
+		for _, i := range append([]*instance{s.current, s.next}, s.leaving...) {
 			if i != nil {
 				i.stopping.Store(true)
 				running = append(running, i)
@@ -306,17 +318,18 @@ func (p *Pool) Close(drain time.Duration) {
 	}
 	p.mu.Unlock()
 	for _, i := range running {
-		i.stop(drain)
+		i.stop(e)
 	}
 }
 
-func (i *instance) stop(drain time.Duration) {
+// stop sends the event that ends the instance, with what the machine has to know of requests in flight.
+func (i *instance) stop(e event) {
 	i.abandon()
 	busyNow := i.inFlight.Load() > 0
 	if busyNow {
 		i.send(event{kind: busy})
 	}
-	i.send(event{kind: stop, drain: drain})
+	i.send(e)
 	// The last request may have ended between the look and the stop.
 	if busyNow && i.inFlight.Load() == 0 {
 		i.send(event{kind: idle})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/journal"
@@ -112,7 +113,7 @@ func (i *instance) dismiss(drain time.Duration) {
 	if err := i.process.SetNote(ctx, []byte("{}")); err != nil {
 		i.pool.log.Warn("note not kept", "run", i.run, "error", err)
 	}
-	i.stop(drain)
+	i.stop(event{kind: stop, drain: drain})
 }
 
 // noted keeps what was done to an instance, and counts it.
@@ -162,7 +163,7 @@ func (p *Pool) Ending() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for n := range p.slots {
-		if p.slots[n].leaving != nil {
+		if len(p.slots[n].leaving) > 0 {
 			return true
 		}
 	}
@@ -198,7 +199,7 @@ func (i *instance) turn() bool {
 func (s *slot) leaves() {
 	s.open.Store(nil)
 	s.current.stopping.Store(true)
-	s.leaving = s.current
+	s.leaving = append(s.leaving, s.current)
 }
 
 // takesOver puts an instance that is ready in the place of the one it is to replace, and gives that; the lock is held.
@@ -208,16 +209,14 @@ func (s *slot) takesOver(i *instance) *instance {
 	}
 	old := s.current
 	old.stopping.Store(true)
-	s.leaving, s.current, s.next = old, i, nil
+	s.leaving, s.current, s.next = append(s.leaving, old), i, nil
 	return old
 }
 
 // left takes out an instance that has ended, and says whether it was the current one; what was to replace that is the current one
 // now. The lock is held.
 func (s *slot) left(i *instance) bool {
-	if s.leaving == i {
-		s.leaving = nil
-	}
+	s.leaving = slices.DeleteFunc(s.leaving, func(other *instance) bool { return other == i })
 	if s.next == i {
 		s.next = nil
 	}

@@ -13,9 +13,9 @@ type slot struct {
 	starting atomic.Bool              // current is there and not open
 	barred   atomic.Int64             // until when nothing may be started, in nanoseconds of Unix time
 
-	current  *instance // starting or ready
-	next     *instance // comes up to replace current, which goes on until then
-	leaving  *instance // the newest that was current and is ending
+	current  *instance   // starting or ready
+	next     *instance   // comes up to replace current, which goes on until then
+	leaving  []*instance // were current and are ending, the newest last
 	recycled *Recycled
 	failure  error // of the newest start
 	sticky   sticky

@@ -51,8 +51,8 @@ func (p *Pool) statusOf(slot *slot) (s Status, ok bool) {
 		s.Message = stuck.Error()
 	}
 	i := slot.current
-	if i == nil {
-		i = slot.leaving
+	if n := len(slot.leaving); i == nil && n > 0 {
+		i = slot.leaving[n-1]
 	}
 	if i == nil {
 		if slot.last != nil {

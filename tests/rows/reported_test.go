@@ -131,7 +131,7 @@ func TestReported(t *testing.T) {
 		s.printed("/hang")
 		s.upgrade("/ws")
 		s.write("app_offline.htm", "closed")
-		if took := s.gone(pid); took > 9*time.Second {
+		if took := s.gone(pid); took > 7*time.Second {
 			r.Errorf("it took %v", took)
 		}
 		s.offline("closed")

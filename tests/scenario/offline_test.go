@@ -236,3 +236,47 @@ func TestSwapAndRecycle(t *testing.T) {
 		return ""
 	})
 }
+
+// app_offline.htm reaches what was replaced before and drains still, of a pool before and of the same: it ends within the shutdown
+// limit too, not at the end of its drain, and gets no more than that limit with its request hanging.
+func TestOfflineEndsWhatDrains(t *testing.T) {
+	const limit = 4 * time.Second
+	for name, c := range map[string]struct {
+		more    string
+		replace func(s *served, t *testing.T)
+	}{
+		"swapped":  {"", (*served).touch},
+		"recycled": {"recycle: {requests: 3}\n", func(s *served, t *testing.T) { s.says(t, "instance recycled", "reason=requests") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serveSite(t, c.more+"drain: 90s\nstop: {timeout: 4s}\n")
+			old := s.pid(t)
+			for _, path := range []string{"/sleep?d=60s", "/sleep?d=61s"} {
+				go func() { _, _ = lab.Try(s.address, path, "") }()
+			}
+			s.counts(t, `ancora_requests_in_flight{site="shop"} 2`)
+			c.replace(s, t)
+			lab.Eventually(t, func() string {
+				if s.pid(t) == old {
+					return "the old process answers"
+				}
+				return ""
+			})
+			if !lab.Alive(old) {
+				t.Fatal("the old process has ended before the application is offline")
+			}
+			lab.Folder(t, s.dir, "root", map[string]string{"app_offline.htm": "closed"})
+			took := lab.Within(func() {
+				lab.Eventually(t, func() string {
+					if left := instances(t, s.dir+"/data"); len(left) > 0 {
+						return fmt.Sprintf("processes %v run", left)
+					}
+					return ""
+				})
+			})
+			if took > limit+3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
