@@ -144,11 +144,18 @@ func (s *Server) configChanged(name, path string) {
 		}
 	}
 	for p, old := range before {
-		// What has changed is being replaced already; what was broken and runs as before is not touched.
-		if a := r.apps[p]; a != nil && a.app == old.app && a.refused == "" && old.refused == "" && a.serves(old.spec) {
-			s.apps.Go(func() {
-				a.app.Record(journal.Event{ID: journal.EventRecycleConfig, Message: "recycled", Reason: "web.config was changed or touched"})
-			})
+		a := r.apps[p]
+		if a == nil || a.app != old.app || a.refused != "" || old.spec == nil || a.spec == old.spec {
+			continue
+		}
+		same := a.serves(old.spec)
+		if same && old.refused != "" {
+			continue // what was broken and runs as before is not touched
+		}
+		s.apps.Go(func() {
+			a.app.Record(journal.Event{ID: journal.EventRecycleConfig, Message: "recycled", Reason: "web.config was changed or touched"})
+		})
+		if same { // what starts in another way is being replaced already
 			a.app.Recycle()
 		}
 	}
@@ -157,9 +164,9 @@ func (s *Server) configChanged(name, path string) {
 	s.notify()
 }
 
-// serves says that an application has a newer spec which starts the same.
+// serves says that an application's spec starts the same as an older one.
 func (a *runningApp) serves(old *app.Spec) bool {
-	return old != nil && a.spec != old && a.spec.Pool.Fingerprint == old.Pool.Fingerprint
+	return a.spec.Pool.Fingerprint == old.Pool.Fingerprint
 }
 
 // refused has an application say what is wrong with its web.config: to its visitors when nothing runs, and once, for each

@@ -69,9 +69,15 @@ func TestLifecycle(t *testing.T) {
 		s := serve(r, probe(r, inProcess, ""))
 		pid := s.pid()
 		s.touch("web.config")
-		s.newPid(pid)
+		next := s.newPid(pid)
 		s.event(1021)
 		s.gone(pid)
+		s.edit("web.config", "<aspNetCore ", `<aspNetCore shutdownTimeLimit="9" `)
+		last := s.newPid(next)
+		s.recycled(2)
+		s.edit("web.config", "</aspNetCore>", "<environmentVariables><environmentVariable name=\"Color\" value=\"red\" /></environmentVariables></aspNetCore>")
+		s.newPid(last)
+		s.recycled(3)
 	})
 	row(t, "F08 a change that is to be ignored", func(r *recorder) {
 		for _, model := range []string{outOfProcess, inProcess} {
@@ -359,6 +365,18 @@ func pushed(r *recorder) (*lab.Fleet, *served) {
 // rewriting is a web.config with rules for addresses, which are not followed.
 var rewriting = strings.Replace(webConfig(`processPath="dotnet" arguments=".\Probe.dll"`+outOfProcess, ""), "<handlers>",
 	`<rewrite><rules><rule name="moved"><match url="^old$" /><action type="Redirect" url="new" /></rule></rules></rewrite><handlers>`, 1)
+
+// recycled waits until so many recycles for web.config are told of.
+func (s *served) recycled(n int) {
+	s.r.Helper()
+	lab.Eventually(s.r, func() string {
+		if got := s.count(1021); got != n {
+			return fmt.Sprintf("%d recycles are told of, want %d", got, n)
+		}
+		return ""
+	})
+	s.r.saw(event, "%d times 1021", n)
+}
 
 // rootOf is the folder of an application of a site file.
 func (s *served) rootOf(path string) string {
