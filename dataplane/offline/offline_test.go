@@ -1,14 +1,19 @@
 package offline
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestDecide(t *testing.T) {
@@ -101,6 +106,85 @@ func TestOnlyTheFileCounts(t *testing.T) {
 	if a := New("shop", root, nil).Answer(); a != nil {
 		t.Errorf("%+v", a)
 	}
+}
+
+// A folder whose file system sends no events is looked at all the same, without a request.
+func TestFileWithoutEvents(t *testing.T) {
+	root := t.TempDir()
+	path := filepath.Join(root, "app_offline.htm")
+	synctest.Test(t, func(t *testing.T) {
+		changes := make(chan struct{}, 1)
+		s := New("shop", root, func() { changes <- struct{}{} })
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { s.run(ctx, nil); close(ended) }()
+		changed := func() {
+			t.Helper()
+			select {
+			case <-changes:
+			case <-time.After(2 * pollEvery):
+				t.Error("it is not seen")
+			}
+		}
+		if err := os.WriteFile(path, []byte("away"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		changed()
+		if a := s.Answer(); a == nil || string(a.Body) != "away" {
+			t.Errorf("%+v", a)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		changed()
+		if a := s.Answer(); a != nil {
+			t.Errorf("%+v", a)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// Of a page that is too long the beginning is shown.
+func TestLongPage(t *testing.T) {
+	root := t.TempDir()
+	page := bytes.Repeat([]byte("0123456789abcdef"), 5<<20/16)
+	if err := os.WriteFile(filepath.Join(root, "app_offline.htm"), page, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if a := New("shop", root, nil).Answer(); a == nil || !bytes.Equal(a.Body, page[:4<<20]) {
+		t.Error("it is not the first 4 MiB")
+	}
+}
+
+// A page that cannot be read is an order with an empty one (OFF-6).
+func TestUnreadablePage(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "app_offline.htm"), []byte("secret"), 0o000); err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan *Answer, 1)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with what it may not do any more
+		if err := obeyModes(); err != nil {
+			t.Error(err)
+		}
+		answers <- New("shop", root, nil).Answer()
+	}()
+	if a := <-answers; a == nil || len(a.Body) != 0 || !slices.Equal(a.Holders, []string{Local}) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// obeyModes takes from this thread what lets root read any file.
+func obeyModes() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return err
+	}
+	data[0].Effective &^= 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
+	return unix.Capset(&header, &data[0])
 }
 
 func TestNoticeEndsByItself(t *testing.T) {

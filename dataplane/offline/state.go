@@ -117,8 +117,10 @@ func equal(a, b *Answer) bool {
 
 // Run watches the folder and the ends of notices until ctx ends. Events only say that it is time to look: what is true
 // is what the folder holds (OFF-1b).
-func (s *State) Run(ctx context.Context) {
-	events := s.watch(ctx)
+func (s *State) Run(ctx context.Context) { s.run(ctx, s.watch(ctx)) }
+
+// run is Run with what tells of changes in the folder; nil: nothing does.
+func (s *State) run(ctx context.Context, events <-chan fsnotify.Event) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	for {
