@@ -203,7 +203,10 @@ func TestReported(t *testing.T) {
 	row(t, "N19 an application that listens elsewhere", func(r *recorder) {
 		other := freePort(r)
 		s := serve(r, probe(r, outOfProcess+`startupTimeLimit="8"`, variables("PROBE_URLS", "http://127.0.0.1:"+other)))
-		want(r, "code", s.get("/").code(), "502.5")
+		took := lab.Within(func() { want(r, "code", s.get("/").code(), "502.5") })
+		if took < 8*time.Second {
+			r.Errorf("it was given up after %v already", took)
+		}
 		s.event(1020, "it listens on [127.0.0.1:"+other+"] instead")
 	})
 	row(t, "N20 a child with a variable that its parent has", func(r *recorder) {

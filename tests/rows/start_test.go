@@ -214,9 +214,79 @@ app.Run();`
 	})
 	row(t, "A61 nobody of the application's own listens on its port", func(r *recorder) {
 		s := serve(r, child(r, "-elsewhere", outOfProcess+`startupTimeLimit="2" shutdownTimeLimit="1"`, ""))
-		want(r, "code", s.get("/").code(), "502.5")
+		took := lab.Within(func() { want(r, "code", s.get("/").code(), "502.5") })
+		if took < 2*time.Second {
+			r.Errorf("it was given up after %v already", took)
+		}
 		s.event(1000, "did not listen on port")
 		s.event(1020, "it listens on [127.0.0.1:")
+	})
+	row(t, "A61 it listens on another port first, and later on its own", func(r *recorder) {
+		s := serve(r, child(r, "-also 127.0.0.1:"+freePort(r)+" -start-delay 3s", outOfProcess+`startupTimeLimit="60"`, ""))
+		want(r, "status", s.get("/").status, 200)
+		s.event(1001)
+		want(r, "failed attempts", s.count(1000), 0)
+		want(r, "failed starts", s.count(1020), 0)
+	})
+	row(t, "A61 somebody else listens on its port", func(r *recorder) {
+		for arguments, why := range map[string]string{"": "address already in use", "-silent": "did not listen on port"} {
+			port := freePort(r)
+			foreign, err := net.Listen("tcp4", "127.0.0.1:"+port)
+			if err != nil {
+				r.Fatal(err)
+			}
+			defer foreign.Close()
+			s := serve(r, child(r, arguments, outOfProcess+`startupTimeLimit="2" shutdownTimeLimit="1"`, variables("ASPNETCORE_PORT", port)))
+			want(r, "code", s.get("/").code(), "502.5")
+			s.event(1000)
+			s.event(1020, why)
+			s.Stop(r)
+		}
+	})
+	row(t, "A61 somebody else takes its port, and another one is tried", func(r *recorder) {
+		folder := writable(r, child(r, "", outOfProcess, ""))
+		again := filepath.Join(folder, "again")
+		if err := syscall.Mkfifo(again, 0o666); err != nil {
+			r.Fatal(err)
+		}
+		pipe, err := os.OpenFile(again, os.O_RDWR, 0)
+		if err != nil {
+			r.Fatal(err)
+		}
+		defer pipe.Close()
+		if err := pipe.Chmod(0o666); err != nil {
+			r.Fatal(err)
+		}
+		// The first attempt waits until its port is taken.
+		lab.Write(r, folder, "start.sh", "if [ ! -e port.txt ]; then echo $ASPNETCORE_PORT > port.txt; read x < again; exit 3; fi\nexec ./childapp\n")
+		lab.Write(r, folder, "web.config", webConfig(`processPath="/bin/sh" arguments="./start.sh"`+outOfProcess, ""))
+		s := serve(r, folder)
+		first := make(chan answer, 1)
+		go func() {
+			a, _ := s.try("GET", "/", "")
+			first <- a
+		}()
+		var port string
+		lab.Eventually(r, func() string {
+			text, err := os.ReadFile(filepath.Join(folder, "port.txt"))
+			if port = strings.TrimSpace(string(text)); err != nil || port == "" {
+				return fmt.Sprint("no port is told: ", err)
+			}
+			return ""
+		})
+		foreign, err := net.Listen("tcp4", "127.0.0.1:"+port)
+		if err != nil {
+			r.Fatal(err)
+		}
+		defer foreign.Close()
+		if _, err := pipe.WriteString("on\n"); err != nil {
+			r.Fatal(err)
+		}
+		want(r, "status of the first request", (<-first).status, 200)
+		s.event(1000, "code 3")
+		s.event(1001)
+		want(r, "attempts that failed", s.count(1000), 1)
+		want(r, "failed starts", s.count(1020), 0)
 	})
 	row(t, "A62 the program exits at once", func(r *recorder) {
 		s := serve(r, probe(r, outOfProcess, variables("PROBE_START", "exit:3")))
