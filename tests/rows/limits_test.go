@@ -113,23 +113,16 @@ func TestLimits(t *testing.T) {
 		})
 	})
 	row(t, "E13 a request while the agent ends", func(r *recorder) {
-		s := serve(r, probe(r, outOfProcess, variables("PROBE_STOP_DELAY_MS", "2000")))
-		before := s.open()
-		pid := s.pidOf(before.get("/"))
+		s := serve(r, child(r, "-start-delay 1m", outOfProcess+`startupTimeLimit="120" shutdownTimeLimit="2"`, ""))
+		waits := s.open()
+		fmt.Fprintf(waits.conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		s.printed("childapp starts")
 		s.Signal(syscall.SIGTERM)
-		refused := 0
-		for lab.Alive(pid) {
-			a, err := before.tryGet("/")
-			if err != nil {
-				break
-			}
-			if a.status == 503 {
-				refused++
-			} else if a.status != 200 {
-				r.Errorf("%v", a)
-			}
+		a, err := receive(waits.in, "GET")
+		if err != nil {
+			r.Fatal(err)
 		}
-		r.saw(reply, "%d times 503", refused)
+		want(r, "status of a request that nothing answers any more", a.status, 503)
 	})
 	row(t, "E14 pages are HTML with their status and substatus", func(r *recorder) {
 		s := serve(r, child(r, "-exit 3", outOfProcess, ""))
