@@ -218,20 +218,6 @@ func newOpened(s *served, conn net.Conn) *opened {
 	return &opened{s, conn, bufio.NewReader(conn)}
 }
 
-func (o *opened) get(path string) answer {
-	o.s.r.Helper()
-	a, err := o.tryGet(path)
-	if err != nil {
-		o.s.r.Fatalf("GET %s: %v", path, err)
-	}
-	o.s.r.saw(reply, "GET %s on an open connection: %s", path, a.code())
-	return a
-}
-
-func (o *opened) tryGet(path string) (answer, error) {
-	return o.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
-}
-
 func (o *opened) send(text string) (answer, error) {
 	if _, err := io.WriteString(o.conn, text); err != nil {
 		return answer{}, err
