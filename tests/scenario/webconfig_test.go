@@ -172,3 +172,50 @@ func (s *served) event(t *testing.T, words ...string) {
 		return fmt.Sprintf("no line has %q, %v:\n%s", words, err, all.String())
 	})
 }
+
+// The folder of an application is only read: a share that nobody may write to will do, and neither a start, the loss of a worker nor
+// another agent changes a thing in it.
+func TestFolderIsLeftAlone(t *testing.T) {
+	dir := lab.Dir(t)
+	root := lab.Folder(t, dir, "root", map[string]string{
+		"web.config": configText(true, fmt.Sprintf(`<aspNetCore processPath=%q hostingModel="outofprocess" stdoutLogEnabled="true" stdoutLogFile=".\logs\stdout"/>`, lab.Bin(t, "childapp"))),
+		"data.txt":   "data",
+	})
+	if err := os.Chmod(root, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, root)
+	for range 2 {
+		s := serve(t, dir, root)
+		status(t, s.address, 200)
+		s.event(t, "[1004]", "logs")
+		killWorker(t, s.Program, dir+"/data")
+		status(t, s.address, 200)
+		s.Stop(t)
+		s.Wait(t)
+	}
+	if after := tree(t, root); after != before {
+		t.Errorf("the folder was\n%sand is\n%s", before, after)
+	}
+}
+
+// tree lists what is in a folder, with sizes, modes and times.
+func tree(t *testing.T, root string) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(&all, path, info.Mode(), info.Size(), info.ModTime())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
