@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 // rolled is one question to the .NET host: which version it takes, or none.
@@ -56,10 +58,7 @@ func TestPick(t *testing.T) {
 
 // The real host takes the same versions. It says so, or ends with 150, before it needs more of a runtime than its folder.
 func TestPickAsTheHostDoes(t *testing.T) {
-	top := os.Getenv("ANCORA_DOTNET")
-	if top == "" {
-		t.Skip("ANCORA_DOTNET is not set: no .NET runtime at hand")
-	}
+	top := lab.Dotnet(t)
 	for _, q := range questions() {
 		root := t.TempDir()
 		muxer, err := os.ReadFile(filepath.Join(top, "runtime/dotnet"))
