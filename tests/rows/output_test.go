@@ -115,6 +115,7 @@ func TestStdoutLog(t *testing.T) {
 			s := speaker(r, model+stdoutOn, "")
 			pid := s.pid()
 			s.get("/log?prefix=out")
+			s.written("out 1\n") // two pipes have no order between them
 			s.get("/log?prefix=err&stream=stderr")
 			names, text := s.written("err 1\n")
 			if len(names) != 1 || !strings.HasPrefix(text[names[0]], fmt.Sprintf("childapp starts pid=%d\n", pid)) || !strings.Contains(text[names[0]], "out 1\n") {
