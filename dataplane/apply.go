@@ -49,11 +49,11 @@ type runningApp struct {
 
 func (a *runningApp) ownDrain() time.Duration { return a.drain }
 
-// Apply makes the running set equal to d. It returns at once; what came of it is told by Snapshot. The first call adopts
-// what runs already and ends what nobody wants.
+// Apply makes the running set equal to d, as soon as Run has begun. It returns at once; what came of it is told by Snapshot. The
+// first time what runs already is adopted, and what nobody wants is ended.
 func (s *Server) Apply(d Desired) {
 	s.mu.Lock()
-	s.desired = d
+	s.desired, s.wanted = d, true
 	s.healIn = healFirst
 	s.applyLocked()
 	s.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *Server) Apply(d Desired) {
 
 // applyLocked builds first, publishes the table, and retires last what was replaced.
 func (s *Server) applyLocked() {
-	if s.ended {
+	if s.ended || !s.running || !s.wanted {
 		return
 	}
 	wanted := map[string]bool{}

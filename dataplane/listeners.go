@@ -52,9 +52,6 @@ func (l *listeners) start(ctx context.Context) {
 func (l *listeners) reopen(policy Policy) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx == nil {
-		return
-	}
 	for name, o := range l.open {
 		if policy.Listeners[name] != o.wanted || !policy.Edges[name].Same(o.edge) {
 			o.cancel()
@@ -155,7 +152,7 @@ func (l *listeners) stop(limit time.Duration) {
 func (l *listeners) problem(name string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx == nil || l.open[name] != nil {
+	if l.open[name] != nil {
 		return ""
 	}
 	if reason, tried := l.failed[name]; tried {

@@ -107,8 +107,11 @@ type Server struct {
 	notices map[string]*noticeState
 	orphans []*process.Process        // found at the start, not adopted yet
 	copies  map[string]*shadow.Copies // by their directory
-	first   bool
-	ended   bool // nothing is applied any more
+	// Nothing is applied before Run has been called, because what an application is told of its site depends on the listeners, nor
+	// before Apply has.
+	running, wanted bool
+	first           bool // nothing was applied yet
+	ended           bool // nothing is applied any more
 	// sweepConfigs says that web.config files may be kept on disk whose applications are gone.
 	sweepConfigs bool
 	// witnesses counts them, so that the newer of two is known.
@@ -124,7 +127,7 @@ type Server struct {
 	changed map[chan struct{}]struct{}
 }
 
-// New makes a server that serves nothing yet. What the keeper holds is adopted by the first Apply.
+// New makes a server that serves nothing yet. What the keeper holds is adopted once both Run and Apply have been called.
 func New(config Config) *Server {
 	if config.Logger == nil {
 		config.Logger = hclog.NewNullLogger()
@@ -155,9 +158,8 @@ func Captures(dataDir string) string { return filepath.Join(dataDir, "captures")
 func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.listeners.start(ctx)
-	if !s.first { // before the first Apply nothing is adopted, ended or answered
-		s.applyLocked()
-	}
+	s.running = true
+	s.applyLocked()
 	s.mu.Unlock()
 	s.apps.Go(func() { s.keepConfigs(ctx) })
 	s.notify()
@@ -241,9 +243,7 @@ func (s *Server) SetPolicy(p Policy) {
 	s.mu.Lock()
 	s.policy = p
 	s.healIn = healFirst
-	if !s.first {
-		s.applyLocked()
-	}
+	s.applyLocked()
 	s.mu.Unlock()
 	s.notify()
 }
