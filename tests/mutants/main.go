@@ -5,7 +5,7 @@
 //	go run ./tests/mutants [-bugs DIR] [NAME...]
 //
 // A bug with `rows:` is one of tests/rows/bugs: exactly the rows that it names must fail, of those and a sample of the others in
-// their test.
+// their test. With -together all bugs are planted at once and every row is run: exactly those that the bugs name must fail.
 package main
 
 import (
@@ -22,7 +22,15 @@ import (
 
 func main() {
 	bugs := flag.String("bugs", "tests/mutants/bugs", "the directory of the bugs")
+	all := flag.Bool("together", false, "plant all bugs of rows at once, and run every row")
 	flag.Parse()
+	if *all {
+		if err := together(*bugs, flag.Args()); err != nil {
+			fmt.Fprintf(os.Stderr, "mutants: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
 	survivors, err := run(*bugs, flag.Args())
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "mutants: %v\n", err)
@@ -44,10 +52,11 @@ type bug struct {
 	before, after string
 }
 
-func run(bugs string, names []string) (survivors []string, err error) {
-	files, err := filepath.Glob(filepath.Join(bugs, "*.txt"))
+// read gives the bugs of a directory, or those of them that are named.
+func read(dir string, names []string) (bugs []*bug, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	if err != nil || len(files) == 0 {
-		return nil, errors.Join(err, fmt.Errorf("no bugs in %s: run it in the project's top directory", bugs))
+		return nil, errors.Join(err, fmt.Errorf("no bugs in %s: run it in the project's top directory", dir))
 	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
@@ -58,12 +67,22 @@ func run(bugs string, names []string) (survivors []string, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		if len(names) > 0 && !slices.Contains(names, b.name) {
-			continue
+		if len(names) == 0 || slices.Contains(names, b.name) {
+			bugs = append(bugs, b)
 		}
+	}
+	return bugs, nil
+}
+
+func run(dir string, names []string) (survivors []string, err error) {
+	bugs, err := read(dir, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range bugs {
 		noticed, err := plant(b)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, fmt.Errorf("%s: %w", b.name, err)
 		}
 		word := "noticed by"
 		if !noticed {
@@ -104,19 +123,12 @@ func parse(name, text string) (*bug, error) {
 // plant runs the test with the bug and says whether it failed by its assertion. A bug that does not build, or whose code has
 // moved, is an error: it would prove nothing.
 func plant(b *bug) (noticed bool, err error) {
-	content, err := os.ReadFile(b.file)
-	if err != nil {
-		return false, err
-	}
-	if n := strings.Count(string(content), b.before); n != 1 {
-		return false, fmt.Errorf("the code before stands %d times in %s", n, b.file)
-	}
 	dir, err := os.MkdirTemp("", "ancora-mutant-")
 	if err != nil {
 		return false, err
 	}
 	defer os.RemoveAll(dir)
-	overlay, err := overlayOf(dir, b, strings.Replace(string(content), b.before, b.after, 1))
+	overlay, err := overlayOf(dir, b)
 	if err != nil {
 		return false, err
 	}
@@ -142,16 +154,32 @@ func plant(b *bug) (noticed bool, err error) {
 	return true, nil
 }
 
-func overlayOf(dir string, b *bug, content string) (string, error) {
-	planted := filepath.Join(dir, filepath.Base(b.file))
-	if err := os.WriteFile(planted, []byte(content), 0o600); err != nil {
-		return "", err
+// overlayOf writes the files with the bugs and what a build needs to take them.
+func overlayOf(dir string, bugs ...*bug) (string, error) {
+	replace := map[string]string{}
+	for n, b := range bugs {
+		original, err := filepath.Abs(b.file)
+		if err != nil {
+			return "", err
+		}
+		from, before := replace[original]
+		if !before {
+			from = original
+		}
+		content, err := os.ReadFile(from)
+		if err != nil {
+			return "", err
+		}
+		if n := strings.Count(string(content), b.before); n != 1 {
+			return "", fmt.Errorf("the code before stands %d times in %s", n, b.file)
+		}
+		planted := filepath.Join(dir, fmt.Sprintf("%d-%s", n, filepath.Base(b.file)))
+		if err := os.WriteFile(planted, []byte(strings.Replace(string(content), b.before, b.after, 1)), 0o600); err != nil {
+			return "", err
+		}
+		replace[original] = planted
 	}
-	original, err := filepath.Abs(b.file)
-	if err != nil {
-		return "", err
-	}
-	text, err := json.Marshal(map[string]any{"Replace": map[string]string{original: planted}})
+	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return "", err
 	}

@@ -79,45 +79,16 @@ func sample(b *bug) ([]string, error) {
 	return wanted, nil
 }
 
-// plantRows builds the programs with the bug, runs rows of one test against them, those named and a sample of the others, and says
-// whether exactly those named failed.
+// plantRows runs rows of one test against programs with the bug, those named and a sample of the others, and says whether exactly
+// those named failed.
 func plantRows(b *bug, overlay, dir string) (noticed bool, err error) {
-	bin := filepath.Join(dir, "bin")
-	build := exec.Command("go", "build", "-trimpath", "-overlay="+overlay, "-o", bin+"/", "./controlplane/cmd/ancora", "./agent/cmd/ancora-agent", "./tests/childapp")
-	if out, err := build.CombinedOutput(); err != nil {
-		return false, fmt.Errorf("it does not build: %w\n%s", err, out)
-	}
 	run, err := sample(b)
 	if err != nil {
 		return false, err
 	}
-	pattern := fmt.Sprintf("^%s$/^(%s)_", b.test, strings.Join(run, "|"))
-	test := exec.Command("go", "test", "-count=1", "-parallel", "3", "-timeout", "10m", "-json", "-run", pattern, rowsPackage)
-	test.Env = append(os.Environ(), "ANCORA_BIN="+bin)
-	out, err := test.StdoutPipe()
+	red, ran, err := failing(overlay, dir, fmt.Sprintf("^%s$/^(%s)_", b.test, strings.Join(run, "|")))
 	if err != nil {
 		return false, err
-	}
-	if err := test.Start(); err != nil {
-		return false, err
-	}
-	red, ran := map[string]bool{}, map[string]bool{}
-	readErr := testlog.Read(out, func(e testlog.Event) {
-		m := rowOf.FindStringSubmatch(e.Test)
-		if m == nil {
-			return
-		}
-		switch e.Action {
-		case "pass":
-			ran[m[1]] = true
-		case "fail":
-			ran[m[1]] = true
-			red[m[1]] = true
-		}
-	}, func(string) {})
-	_ = test.Wait() // which rows failed has been read
-	if readErr != nil {
-		return false, readErr
 	}
 	if missing := slices.DeleteFunc(run, func(id string) bool { return ran[id] }); len(missing) > 0 {
 		return false, fmt.Errorf("rows %v of %s did not run", missing, b.test)
@@ -131,4 +102,123 @@ func plantRows(b *bug, overlay, dir string) (noticed bool, err error) {
 		return false, fmt.Errorf("rows %v fail, want exactly %v", got, wanted)
 	}
 	return true, nil
+}
+
+// together runs every row against programs with all the bugs, so that what one of them breaks besides the rows that it names is
+// seen. Bugs of the same lines are planted one after the other.
+func together(dir string, names []string) error {
+	left, err := read(dir, names)
+	if err != nil {
+		return err
+	}
+	for len(left) > 0 {
+		var bugs, later []*bug
+		planted := map[string]string{} // what stands in the files
+		for _, b := range left {
+			if planted[b.file] == "" {
+				content, err := os.ReadFile(b.file)
+				if err != nil {
+					return err
+				}
+				planted[b.file] = string(content)
+			}
+			if strings.Count(planted[b.file], b.before) != 1 {
+				later = append(later, b)
+				continue
+			}
+			planted[b.file] = strings.Replace(planted[b.file], b.before, b.after, 1)
+			bugs = append(bugs, b)
+		}
+		if len(bugs) == 0 {
+			return fmt.Errorf("the code of %s has moved", later[0].name)
+		}
+		if err := atOnce(bugs); err != nil {
+			return err
+		}
+		left = later
+	}
+	return nil
+}
+
+// atOnce runs every row against programs with some bugs: those that the bugs name must fail, and no others.
+func atOnce(bugs []*bug) error {
+	work, err := os.MkdirTemp("", "ancora-mutant-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	overlay, err := overlayOf(work, bugs...)
+	if err != nil {
+		return err
+	}
+	red, ran, err := failing(overlay, work, ".")
+	if err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, b := range bugs {
+		for _, id := range strings.Fields(b.rows) {
+			wanted[id] = true
+		}
+	}
+	var unnamed, green []string
+	for id := range red {
+		if !wanted[id] {
+			unnamed = append(unnamed, id)
+		}
+	}
+	for id := range wanted {
+		if !red[id] {
+			green = append(green, id)
+		}
+	}
+	if len(unnamed)+len(green) > 0 {
+		slices.Sort(unnamed)
+		slices.Sort(green)
+		return fmt.Errorf("%d bugs at once, %d rows: %v fail and no bug names them; %v do not fail", len(bugs), len(ran), unnamed, green)
+	}
+	fmt.Printf("%d bugs at once: of %d rows exactly the %d that they name fail\n", len(bugs), len(ran), len(wanted))
+	return nil
+}
+
+// failing builds the programs by an overlay, runs the rows that match a pattern, and says which ran and which of them failed.
+func failing(overlay, dir, pattern string) (red, ran map[string]bool, err error) {
+	bin := filepath.Join(dir, "bin")
+	build := exec.Command("go", "build", "-trimpath", "-overlay="+overlay, "-o", bin+"/", "./controlplane/cmd/ancora", "./agent/cmd/ancora-agent", "./tests/childapp")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, nil, fmt.Errorf("it does not build: %w\n%s", err, out)
+	}
+	test := exec.Command("go", "test", "-count=1", "-parallel", "3", "-timeout", "20m", "-json", "-run", pattern, rowsPackage)
+	test.Env = append(os.Environ(), "ANCORA_BIN="+bin)
+	out, err := test.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := test.Start(); err != nil {
+		return nil, nil, err
+	}
+	red, ran = map[string]bool{}, map[string]bool{}
+	var skipped []string
+	err = testlog.Read(out, func(e testlog.Event) {
+		m := rowOf.FindStringSubmatch(e.Test)
+		if m == nil {
+			return
+		}
+		switch e.Action {
+		case "pass":
+			ran[m[1]] = true
+		case "fail":
+			ran[m[1]] = true
+			red[m[1]] = true
+		case "skip":
+			skipped = append(skipped, m[1])
+		}
+	}, func(text string) { fmt.Fprintln(os.Stderr, text) })
+	if exit := test.Wait(); exit != nil && len(red) == 0 {
+		return nil, nil, fmt.Errorf("the rows do not run: %w", exit)
+	}
+	if err == nil && len(skipped) > 0 {
+		err = fmt.Errorf("rows %v are skipped: what they need is not here", skipped)
+	}
+	return red, ran, err
 }
