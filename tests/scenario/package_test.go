@@ -89,6 +89,11 @@ func TestServePython(t *testing.T) {
 		t.Errorf("%d %s\n%s", a.Status, a.Body, s.Log())
 	}
 	s.says(t, "program chosen", `by="httpPlatform of web.config"`)
+	s = serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "profile: generic\n", "python3", "app.py", "${PORT}")), "--data", dir+"/other")
+	if a := lab.Get(t, s.address, "/"); a.Status != 200 || !strings.HasPrefix(a.Body, "python ") {
+		t.Errorf("by a site file: %d %s\n%s", a.Status, a.Body, s.Log())
+	}
+	s.says(t, "program chosen", `by="command of the site"`)
 }
 
 // realPython gives a Python that every user can execute: what stands on PATH may be a script in somebody's home.
