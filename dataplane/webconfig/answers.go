@@ -12,7 +12,7 @@ import (
 
 // Initialization is applicationInitialization.
 type Initialization struct {
-	// Pages are asked for before visitors come, in their order.
+	// Pages are asked for before visitors come, in their order; the root with doAppInitAfterRestart and no page.
 	Pages []InitializationPage
 }
 
@@ -198,7 +198,7 @@ const mostPages = 64
 
 // initialization reads what is to be asked for before visitors come. That holds for the application, not for a place in it.
 func (r *reader) initialization(at spot, e *element, path string) {
-	i := &Initialization{}
+	i, restart, listed := &Initialization{}, false, false
 	if at.path == "" {
 		r.honoured(at, e, path)
 		r.config.Initialization = i
@@ -207,7 +207,7 @@ func (r *reader) initialization(at spot, e *element, path string) {
 	}
 	r.take(e, map[string]read{
 		"doAppInitAfterRestart": r.boolean(func(a attribute, on bool) {
-			if !on {
+			if restart = on; !on {
 				r.note(a.at, "%s: doAppInitAfterRestart=\"%s\" has no effect: every new instance is asked before visitors come to it", path, a.value)
 			}
 		}),
@@ -215,6 +215,7 @@ func (r *reader) initialization(at spot, e *element, path string) {
 	})
 	r.holds(e, map[string]func(*element){
 		"add": func(e *element) {
+			listed = true
 			if p, ok := r.page(e, path); ok {
 				i.Pages = append(i.Pages, p)
 			}
@@ -230,9 +231,12 @@ func (r *reader) initialization(at spot, e *element, path string) {
 		"clear": func(e *element) {
 			r.leaf(e)
 			r.only(e)
-			i.Pages = nil
+			i.Pages, listed = nil, false
 		},
 	})
+	if restart && !listed { // the documentation of IIS: the root is asked for where no page is named
+		i.Pages = []InitializationPage{{Target: "/"}}
+	}
 }
 
 // page reads one of them; false: it cannot be asked for.

@@ -393,6 +393,16 @@ func TestWarmup(t *testing.T) {
 	}
 }
 
+// Where web.config names no page, as the documentation's example, the root is asked for.
+func TestWarmupOfTheRoot(t *testing.T) {
+	dir := lab.Dir(t)
+	root := lab.Folder(t, dir, "root", map[string]string{"web.config": read(t, lab.Root()+"/dataplane/webconfig/testdata/documented/advanced-application-initialization.config")})
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", root, "", lab.Bin(t, "childapp"))))
+	if got := asked(t, s.address); len(got) != 2 || !strings.HasPrefix(got[0], "GET / host=localhost ") || !strings.HasSuffix(got[0], "Warmup") {
+		t.Errorf("asked first %q", got)
+	}
+}
+
 // The site's list goes before that of web.config, below the application's path, and a list of nothing is one too.
 func TestWarmupOfTheSite(t *testing.T) {
 	dir := lab.Dir(t)
