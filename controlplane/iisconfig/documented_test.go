@@ -26,6 +26,7 @@ func TestDocumented(t *testing.T) {
 		"cpu":                        {`cpu/limit="50000"`, `cpu/action="KillW3wp"`, `cpu/resetInterval="00:10:00"`},
 		"hsts":                       {`hsts/max-age="31536000"`, `hsts/includeSubDomains="true"`, "hsts redirectHttpToHttps"},
 		"limits":                     {`limits/maxBandwidth="65536"`, `limits/maxConnections="1024"`, `limits/connectionTimeout="00:01:00"`},
+		"pool-defaults":              {"idleTimeout 20 minutes", "periodicRestart time 1740 minutes"},
 		"sites":                      {"logFormat \"W3C\"", "traceFailedRequestsLogging/directory"},
 		"virtual-directory":          {`virtual directory /Images of application /CRM (E:\Images)`},
 	}

@@ -45,6 +45,9 @@ func TestDocumented(t *testing.T) {
 		}),
 		"aspnet-core-module-2.1-framework-dependent": {Section: "aspNetCore", ProcessPath: "dotnet", Arguments: dll, StdoutLogFile: logs},
 		"aspnet-core-module-2.1-self-contained":      {Section: "aspNetCore", ProcessPath: `.\MyApp.exe`, StdoutLogFile: logs},
+		"deploy-staging-slots-warm-up": {
+			Initialization: &Initialization{Pages: []InitializationPage{{Target: "/", Host: "shop.example"}, {Target: "/Home/About", Host: "shop.example"}}},
+		},
 		"httpplatformhandler-jetty": {
 			Section: "httpPlatform", ProcessPath: `c:\Program Files\Java\jdk1.8.0_25\bin\java.exe`, StartupTimeLimit: ptr(20 * time.Second), StartupRetryCount: ptr(uint32(20)),
 			Arguments:        `-Djava.net.preferIPv4Stack=true -Djetty.port=%HTTP_PLATFORM_PORT% -Djetty.base="c:\jetty" -jar "c:\jetty\start.jar"`,
