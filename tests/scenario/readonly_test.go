@@ -15,25 +15,19 @@ import (
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
-// readOnly serves a folder by an agent that sees it on a mount to which nobody can write, root neither.
-func readOnly(t *testing.T, dir, root string) *served {
-	t.Helper()
-	const script = `mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && ! touch "$1/of-root" && shift && exec "$@"`
-	unshare, err := exec.LookPath("unshare")
-	if err != nil {
-		t.Skip("unshare is not on PATH")
-	}
-	if r := lab.Run(t, nil, unshare, "-m", "/bin/sh", "-c", script, "sh", root, "true"); r.Code != 0 {
-		t.Skipf("no mount of its own: %s", strings.TrimSpace(r.Errors))
-	}
-	p := lab.Start(t, nil, unshare, "-m", "/bin/sh", "-c", script, "sh", root,
-		lab.Bin(t, "ancora-agent"), "serve", root, "--listen", "127.0.0.1:0", "--data", dir+"/data", "--user", "65534")
-	return &served{p, p.Ready(t)["address"], dir}
-}
+// onReadOnly is a shell's script that runs a command where nobody can write to a folder, root neither: folder, command.
+const onReadOnly = `mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && ! touch "$1/of-root" && shift && exec "$@"`
 
 // The root of an application may be a share that is mounted read-only: what was published starts and serves, one event says that its
 // stdout log cannot be written, and nothing else is any different.
 func TestReadOnlyShare(t *testing.T) {
+	unshare, err := exec.LookPath("unshare")
+	if err != nil {
+		t.Skip("unshare is not on PATH")
+	}
+	if r := lab.Run(t, nil, unshare, "-m", "/bin/sh", "-c", onReadOnly, "sh", lab.Dir(t), "true"); r.Code != 0 {
+		t.Skipf("no mount of its own: %s", strings.TrimSpace(r.Errors))
+	}
 	for name, c := range map[string]struct {
 		root   func(t *testing.T, dir string) string
 		events []string
@@ -71,7 +65,9 @@ func TestReadOnlyShare(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := tree(t, root)
-			s := readOnly(t, dir, root)
+			p := lab.Start(t, nil, unshare, "-m", "/bin/sh", "-c", onReadOnly, "sh", root,
+				lab.Bin(t, "ancora-agent"), "serve", root, "--listen", "127.0.0.1:0", "--data", dir+"/data", "--user", "65534")
+			s := &served{p, p.Ready(t)["address"], dir}
 			if a := lab.Get(t, s.address, "/env"); a.Status != 200 {
 				t.Fatalf("%d %s\n%s", a.Status, a.Body, s.Log())
 			}
