@@ -11,7 +11,8 @@ import (
 // would keep a site from its first certificate.
 const challenge = "/.well-known/acme-challenge/"
 
-// redirectDoor sends visitors to the same host and path over TLS. The host is one that the site is for.
+// redirectDoor sends visitors to the same host and path over TLS. The host is one that the site is for. Who has come over TLS to
+// a trusted proxy, as that says, is where he is sent already: he would be sent there without end.
 type redirectDoor struct {
 	*watchedDoor
 	port string // empty for 443
@@ -30,7 +31,7 @@ func (d *redirectDoor) Serve(r *forward.Request, w forward.ResponseWriter) {
 
 // target says where a request is sent; status 0: nowhere, the application answers.
 func (d *redirectDoor) target(r *forward.Request) (status int, location []byte) {
-	if bytes.HasPrefix(r.Path, []byte(challenge)) {
+	if r.Secure || bytes.HasPrefix(r.Path, []byte(challenge)) {
 		return 0, nil
 	}
 	status = 308

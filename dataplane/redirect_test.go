@@ -48,6 +48,12 @@ func TestRedirect(t *testing.T) {
 			t.Errorf("%s %s%s: %d %s", tt.method, tt.host, tt.path, w.status, w.location)
 		}
 	}
+	w := &taken{}
+	d := redirectDoor{&watchedDoor{answers(200), newObserver()}, ""}
+	d.Serve(&forward.Request{Method: []byte("GET"), Host: []byte("shop.test"), Path: []byte("/"), Secure: true, SchemeTold: true}, w)
+	if w.status != 200 {
+		t.Errorf("who has come over TLS is sent on: %d %s", w.status, w.location)
+	}
 	for address, want := range map[string]string{"0.0.0.0:443": "", "[::]:8443": "8443", "": ""} {
 		if got := portOf(address); got != want {
 			t.Errorf("%q: %q", address, got)
