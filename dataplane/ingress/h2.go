@@ -114,7 +114,7 @@ func (h *h2Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	stream := h.streams.begin(control, hr)
 	defer h.streams.end(stream)
 	_ = control.SetWriteDeadline(time.Time{}) // an answer may take its time; it knows deadlines: it is HTTP/2
-	out := &h2Writer{w: w, flush: control.Flush, stream: stream}
+	out := &h2Writer{w: w, flush: control.Flush, stream: stream, headed: hr.Method == http.MethodHead}
 	r, err := h.request(hr)
 	if err != nil {
 		out.refuse(err)
@@ -161,6 +161,7 @@ type h2Writer struct {
 	w       http.ResponseWriter
 	flush   func() error
 	stream  *h2Stream
+	headed  bool // the request was HEAD: an answer is its head
 	head    bool
 	status  int
 	left    int64
@@ -206,6 +207,9 @@ func (o *h2Writer) Write(p []byte) (int, error) {
 	}
 	if !o.head {
 		return 0, errNoHead
+	}
+	if o.headed { // net/http would end the stream now, which looks as if the client had
+		return len(p), nil
 	}
 	o.stream.writes.Add(1)
 	defer o.stream.writes.Add(1)

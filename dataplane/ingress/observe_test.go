@@ -155,3 +155,23 @@ func TestObserverH2(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// An answer to HEAD is whole with its head, and nothing of its page has been sent.
+func TestObserverH2Head(t *testing.T) {
+	w := watch(func(_ *forward.Request, w forward.ResponseWriter) {
+		w.Head(404, nil, 5)
+		w.Write([]byte("hello"))
+	})
+	s := start(t, w, Options{H2C: true})
+	res, err := h2Client(t).Head("http://" + s.addr + "/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Body.Close(); res.StatusCode != 404 || res.ContentLength != 5 {
+		t.Errorf("%d %v", res.StatusCode, res.Header)
+	}
+	want := seen{Method: "HEAD", Path: "/a", Protocol: "HTTP/2", Status: 404}
+	if diff := cmp.Diff(want, w.next(t)); diff != "" {
+		t.Error(diff)
+	}
+}
