@@ -59,7 +59,8 @@ type Options struct {
 	// TLS says how connections are secured; while it points to nothing they are not. It may be replaced at any time: a
 	// connection keeps what its handshake has settled. Nil: never.
 	TLS *atomic.Pointer[secure.Table]
-	// NotFound answers requests for which the table has no door. Default: a line of text with 404.
+	// NotFound answers requests for which the table has no door. As an Observer it is told of those that came over a connection
+	// for another name (421), too. Default: a line of text with 404.
 	NotFound forward.Door
 	// Logger gets what an operator should know of the listener, nothing about requests. Default: none.
 	Logger hclog.Logger

@@ -56,10 +56,24 @@ func (m misdirected) Serve(_ *forward.Request, w forward.ResponseWriter) {
 	}
 }
 
+// watchedMisdirected tells an observer of them.
+type watchedMisdirected struct {
+	misdirected
+	forward.Observer
+}
+
+// misdirected is the door of a request that is the business of no site here, so who is told of those without a door is told of it.
+func (l *Listener) misdirected(last bool) forward.Door {
+	if o, ok := l.opt.NotFound.(forward.Observer); ok {
+		return watchedMisdirected{misdirected{last}, o}
+	}
+	return misdirected{last}
+}
+
 // door finds who answers a request that came over a connection with this session.
 func (l *Listener) door(r *forward.Request, session *secure.Session) forward.Door {
 	if table := l.secured(); table != nil && !table.Serves(session, r.Host) {
-		return misdirected{table.Outdated(session)}
+		return l.misdirected(table.Outdated(session))
 	}
 	door, base, ok := l.table.Load().Lookup(l.name, r.Host, r.Path)
 	if !ok {

@@ -148,7 +148,8 @@ func TestTLSDefault(t *testing.T) {
 }
 
 func TestTLSMisdirected(t *testing.T) {
-	s := startTLS(t, door(tellTLS), Options{})
+	nowhere := watch(door(notFound{}.Serve))
+	s := startTLS(t, door(tellTLS), Options{NotFound: nowhere})
 	tc, err := s.dial("a.test", &tls.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -160,6 +161,12 @@ func TestTLSMisdirected(t *testing.T) {
 	}{{"a.test", 200}, {"x.b.test", 421}, {"must.test", 421}, {"may.test", 421}, {"www.test", 200}, {"nobody.test", 200}, {"A.test:443", 200}} {
 		if status, _ := askTLS(t, tc, tt.host, ""); status != tt.status {
 			t.Errorf("%s: %d, not %d", tt.host, status, tt.status)
+		}
+		if tt.status != 421 {
+			continue
+		}
+		if got := nowhere.next(t); got.Status != 421 || got.Sent == 0 || got.Aborted {
+			t.Errorf("%s: it was told %+v", tt.host, got)
 		}
 	}
 	h2 := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: s.ca.Pool(), ServerName: "a.test"}}
@@ -176,6 +183,9 @@ func TestTLSMisdirected(t *testing.T) {
 		if a.ProtoMajor != 2 || a.StatusCode != want || want == 200 && string(body) != "a.test secure=true cert=" {
 			t.Errorf("%s: %s %d %s", host, a.Proto, a.StatusCode, body)
 		}
+	}
+	if got := nowhere.next(t); got.Status != 421 || got.Protocol != "HTTP/2" {
+		t.Errorf("it was told %+v", got)
 	}
 }
 
