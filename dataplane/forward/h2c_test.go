@@ -131,7 +131,8 @@ func TestH2C(t *testing.T) {
 // TestH2COnly is found out by the first answer, and remembered. What was sent for nothing is sent again.
 func TestH2COnly(t *testing.T) {
 	k := newKestrel(t, tell)
-	up := k.upstream(t, upstream.Options{})
+	var opened atomic.Int32
+	up := k.upstream(t, upstream.Options{Connected: func() { opened.Add(1) }})
 	for _, body := range []string{"first", "second"} {
 		w, r := &client{}, request(t, "POST", "")
 		r.ContentLength, r.Body = int64(len(body)), &buffered{strings.NewReader(body)}
@@ -141,6 +142,9 @@ func TestH2COnly(t *testing.T) {
 	}
 	if n := k.refused.Load(); n != 1 {
 		t.Errorf("asked over HTTP/1.1 %d times, want once", n)
+	}
+	if n := opened.Load(); n != 2 { // one for each version
+		t.Errorf("told of %d connections, want 2", n)
 	}
 }
 

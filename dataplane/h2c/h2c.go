@@ -22,6 +22,8 @@ type Options struct {
 	Idle time.Duration
 	// Connect limits the time to connect. Default 10 s.
 	Connect time.Duration
+	// Connected is told of every connection that was opened; nil: nobody.
+	Connected func()
 }
 
 // Client is the connections to one instance.
@@ -44,6 +46,9 @@ func New(network, address string, opt Options) *Client {
 			conn, err := dialer.DialContext(ctx, network, address)
 			if err != nil {
 				return nil, &DialError{err}
+			}
+			if opt.Connected != nil {
+				opt.Connected()
 			}
 			return conn, nil
 		},

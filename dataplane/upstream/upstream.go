@@ -30,7 +30,7 @@ const (
 // Options of an Upstream; the zero value has the defaults.
 type Options struct {
 	// Idle is how long a connection without a request is kept. Default IdleASPNETCore. An application that says
-	// "Keep-Alive: timeout=N" is believed when N is less.
+	// "Keep-Alive: timeout=N" is believed: N less one second, up to IdleASPNETCore.
 	Idle time.Duration
 	// Connect limits the time to connect. Default 10 s.
 	Connect time.Duration
@@ -103,7 +103,7 @@ func (u *Upstream) H2C() *h2c.Client { return u.h2c.Load() }
 // SpeakH2C makes every later request use HTTP/2.
 func (u *Upstream) SpeakH2C() {
 	if u.h2c.Load() == nil {
-		u.h2c.CompareAndSwap(nil, h2c.New(u.network, u.address, h2c.Options{Idle: u.idle, Connect: u.dialer.Timeout}))
+		u.h2c.CompareAndSwap(nil, h2c.New(u.network, u.address, h2c.Options{Idle: u.idle, Connect: u.dialer.Timeout, Connected: u.opened}))
 	}
 }
 
