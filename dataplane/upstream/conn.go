@@ -366,7 +366,7 @@ func (c *Conn) End(sent bool) {
 	reuse := sent && c.body.kind == bodyEnded && c.r == c.w && c.seen && !a.Close && a.Status >= 200
 	c.idleLimit = c.up.idle
 	if a.KeepAlive >= 0 { // the application's clock began before ours: a second less
-		c.idleLimit = min(c.idleLimit, time.Duration(a.KeepAlive-1)*time.Second)
+		c.idleLimit = min(time.Duration(a.KeepAlive-1)*time.Second, IdleASPNETCore)
 	}
 	if c.finish() != nil || !reuse || c.idleLimit <= 0 {
 		c.up.drop(c)

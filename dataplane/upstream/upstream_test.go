@@ -191,6 +191,22 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+// TestIdleAsAnnounced: an application that says how long it keeps connections is believed, also where that is longer than others do.
+func TestIdleAsAnnounced(t *testing.T) {
+	for said, want := range map[string]time.Duration{
+		"": IdleGeneric, "timeout=5": 4 * time.Second, "timeout=2": time.Second, "timeout=31, max=9": 30 * time.Second, "timeout=3600": IdleASPNETCore,
+	} {
+		in := newInstance(t, says("HTTP/1.1 200 OK\r\nKeep-Alive: "+said+"\r\nContent-Length: 0\r\n\r\n"))
+		u := newUpstream(t, in.addr, Options{Idle: IdleGeneric})
+		exchange(t, u)
+		c := open(t, u, 0)
+		if !c.Reused() || c.idleLimit != want {
+			t.Errorf("%q: reused %v, within %v, want %v", said, c.Reused(), c.idleLimit, want)
+		}
+		c.Discard()
+	}
+}
+
 func TestTimeout(t *testing.T) {
 	in := newInstance(t, says(""))
 	u := newUpstream(t, in.addr, Options{})
