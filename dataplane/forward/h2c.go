@@ -161,18 +161,21 @@ func (x *exchange) deliverH2C(answer *h2c.Response, up *upstream.Upstream, hold 
 	}
 	buf := up.Borrow()
 	defer up.Return(buf)
+	taking, silence := hold.lapse(clientPatience), hold.lapse(bodyPatience)
 	if length != 0 { // an answer that ends with its head, as gRPC's errors do, is to end with it for the client as well
-		if _, err := x.w.Write(nil); err != nil {
-			return clientError{err}
+		if err := x.passH2C(nil, taking, watch); err != nil {
+			return err
 		}
 	}
 	for {
 		watch.restart()
+		silence.begin()
 		n, err := answer.Body.Read(*buf)
+		silence.end()
 		watch.restart()
 		if n > 0 {
-			if _, err := x.w.Write((*buf)[:n]); err != nil {
-				return clientError{err}
+			if err := x.passH2C((*buf)[:n], taking, watch); err != nil {
+				return err
 			}
 		}
 		if err == io.EOF {
@@ -185,6 +188,18 @@ func (x *exchange) deliverH2C(answer *h2c.Response, up *upstream.Upstream, hold 
 			return err
 		}
 	}
+}
+
+// passH2C hands a piece to the client. How long it takes is not the instance's fault.
+func (x *exchange) passH2C(piece []byte, taking *lapse, watch *inactivity) error {
+	watch.pause()
+	defer watch.resume()
+	taking.begin()
+	defer taking.end()
+	if _, err := x.w.Write(piece); err != nil {
+		return clientError{err}
+	}
+	return nil
 }
 
 // isStream is isEventStream where calls of gRPC are streams too: how long one takes is not the application's debt.
@@ -300,6 +315,43 @@ func (h *holding) takeAgain() {
 	defer h.mu.Unlock()
 	if h.back--; h.back == 0 {
 		h.place.Resume()
+	}
+}
+
+// How long the client may take for a piece of the answer, and the body of the answer may be silent, before the place is given
+// back: about as long as the sweep of upstream needs to see it.
+const (
+	clientPatience = 100 * time.Millisecond
+	bodyPatience   = time.Second
+)
+
+// lapse gives the place back while something takes longer than it may.
+type lapse struct {
+	hold  *holding
+	limit time.Duration
+	timer *time.Timer // nil: there is no bound
+}
+
+func (h *holding) lapse(limit time.Duration) *lapse {
+	l := &lapse{hold: h, limit: limit}
+	if h.place != nil {
+		l.timer = time.AfterFunc(limit, h.giveBack)
+		if !l.timer.Stop() { // the machine was asleep
+			h.takeAgain()
+		}
+	}
+	return l
+}
+
+func (l *lapse) begin() {
+	if l.timer != nil {
+		l.timer.Reset(l.limit)
+	}
+}
+
+func (l *lapse) end() {
+	if l.timer != nil && !l.timer.Stop() { // it has been given back, or is about to be: only the number of both counts
+		l.hold.takeAgain()
 	}
 }
 

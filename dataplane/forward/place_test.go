@@ -1,7 +1,10 @@
 package forward
 
 import (
+	"io"
 	"net"
+	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,5 +68,62 @@ func TestNoPlaceWhileACutAnswerIsTaken(t *testing.T) {
 				t.Error(got)
 			}
 		}
+	}
+}
+
+// TestPlaceOverH2C: nor does an instance that speaks HTTP/2 owe anything while a client does not take its answer, or while it has
+// nothing to say; and its time limit does not run for the client.
+func TestPlaceOverH2C(t *testing.T) {
+	goOn := make(chan struct{})
+	end := sync.OnceFunc(func() { close(goOn) })
+	p := make(places, 8)
+	up := newKestrel(t, func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "first ")
+		http.NewResponseController(w).Flush()
+		<-goOn
+		io.WriteString(w, "second")
+	}).upstream(t, upstream.Options{H2C: true, Place: p})
+	t.Cleanup(end) // before the instance is waited for
+	const limit = 5 * time.Second
+	next := func(want string) {
+		t.Helper()
+		select {
+		case got := <-p:
+			if got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("never %s", want)
+		}
+	}
+	w := &client{written: make(chan string)}
+	served := make(chan error, 1)
+	go func() { served <- Serve(request(t, "GET", ""), w, up, Options{RequestTimeout: limit}) }()
+	take := func(want string) {
+		t.Helper()
+		select {
+		case got := <-w.written:
+			if got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		case err := <-served:
+			t.Fatal("ended early:", err)
+		case <-time.After(10 * time.Second):
+			t.Fatalf("never %q", want)
+		}
+	}
+	next("given back") // the head is not taken
+	<-time.After(limit + time.Second)
+	take("")
+	next("taken")
+	next("given back") // nor is the first piece
+	take("first ")
+	next("taken")
+	next("given back") // the instance is silent
+	end()
+	next("taken")
+	take("second")
+	if err := <-served; err != nil {
+		t.Error(err)
 	}
 }
