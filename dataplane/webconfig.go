@@ -5,19 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/capture"
 	"github.com/ancora-fleet/ancora/dataplane/goodconfig"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
@@ -81,33 +79,16 @@ func below(path, up string) bool {
 
 // configFile gives path and content of a folder's web.config; without a path there is none.
 func configFile(root string) (file string, content []byte, problems webconfig.Errors) {
-	unreadable := func(format string, args ...any) (string, []byte, webconfig.Errors) {
-		return file, nil, webconfig.Errors{{File: file, Message: fmt.Sprintf(format, args...)}}
-	}
 	file, err := webconfig.Find(root)
-	var f *os.File
 	if err == nil {
-		f, err = os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would never end
+		content, err = regular.Read(file, configLimit)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil, nil
 	case err != nil:
 		file = cmp.Or(file, filepath.Join(root, "web.config"))
-		return unreadable("cannot be read: %v", unwrapPath(err))
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return unreadable("cannot be read: %v", unwrapPath(err))
-	case !info.Mode().IsRegular():
-		return unreadable("is no regular file")
-	case info.Size() > configLimit:
-		return unreadable("has %d bytes, at most %d are read", info.Size(), configLimit)
-	}
-	if content, err = io.ReadAll(io.LimitReader(f, configLimit)); err != nil {
-		return unreadable("cannot be read: %v", unwrapPath(err))
+		return file, nil, webconfig.Errors{{File: file, Message: fmt.Sprintf("cannot be read: %v", unwrapPath(err))}}
 	}
 	return file, content, nil
 }

@@ -1,16 +1,14 @@
 package app
 
 import (
-	"fmt"
-	"io"
 	"os"
 	"path"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/page"
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 )
 
 // A page of the application's own may have so many bytes, and is read again when that much time has passed: a wave of refused
@@ -56,21 +54,7 @@ func (e *errorPages) open(file string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	f, err := root.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for whoever writes to it
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no file", file)
-	case info.Size() > pageLimit:
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are shown", file, info.Size(), pageLimit)
-	}
-	return io.ReadAll(io.LimitReader(f, pageLimit))
+	return regular.ReadIn(root, file, pageLimit)
 }
 
 // typeOf is the Content-Type of a page; the encoding is what the page itself says.

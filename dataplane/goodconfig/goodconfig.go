@@ -9,13 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/ancora-fleet/ancora/dataplane/atomicfile"
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 )
 
 // Limit is how many bytes the files of one application may have together to be kept.
@@ -71,19 +71,15 @@ func New(dir string) *Store { return &Store{dir} }
 
 // Load gives what is kept of an application. The error is fs.ErrNotExist when that is nothing, or nothing whole.
 func (s *Store) Load(site, application string) (Record, error) {
-	f, err := os.Open(s.file(site, application))
-	if err != nil {
-		return Record{}, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, recordLimit))
+	file := s.file(site, application)
+	data, err := regular.Read(file, recordLimit)
 	if err != nil {
 		return Record{}, err
 	}
 	var k kept
 	sum, text, _ := bytes.Cut(data, []byte("\n"))
 	if string(sum) != digest(text) || json.Unmarshal(text, &k) != nil || k.Site != site || k.Application != application {
-		return Record{}, fmt.Errorf("%s is damaged: %w", f.Name(), fs.ErrNotExist)
+		return Record{}, fmt.Errorf("%s is damaged: %w", file, fs.ErrNotExist)
 	}
 	return k.Record, nil
 }

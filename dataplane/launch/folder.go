@@ -9,7 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 )
+
+// settingsLimit is the size of an application's .json files for .NET that are still read, in bytes.
+const settingsLimit = 16 << 20
 
 type kind int
 
@@ -22,7 +27,7 @@ const (
 
 func kindOf(file string) kind {
 	info, err := os.Stat(file)
-	if err != nil || info.IsDir() {
+	if err != nil || !info.Mode().IsRegular() {
 		return kindNone
 	}
 	switch head := firstBytes(file, 4); {
@@ -35,7 +40,7 @@ func kindOf(file string) kind {
 }
 
 func firstBytes(file string, most int) string {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if err != nil {
 		return ""
 	}
@@ -47,7 +52,7 @@ func firstBytes(file string, most int) string {
 
 // selfContained says whether an application brings its own runtime: such a one has no framework to look for.
 func selfContained(runtimeconfig string) bool {
-	data, err := os.ReadFile(runtimeconfig)
+	data, err := regular.Read(runtimeconfig, settingsLimit)
 	if err != nil {
 		return false
 	}
@@ -190,7 +195,7 @@ func foreignRuntime(stem string) error {
 
 // runtimeID is the system that an assembly was published for, such as win-x64; empty: for none in particular.
 func runtimeID(deps string) string {
-	data, err := os.ReadFile(deps)
+	data, err := regular.Read(deps, settingsLimit)
 	if err != nil {
 		return ""
 	}

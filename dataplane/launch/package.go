@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 )
 
 // packageLimit is the size of a package.json that is still read, in bytes.
@@ -75,17 +76,9 @@ func (f *finder) fromPackage(why string) (program string, args []string, ok bool
 }
 
 func readManifest(file string) (*manifest, error) {
-	in, err := os.Open(file)
+	data, err := regular.Read(file, packageLimit)
 	if err != nil {
 		return nil, err
-	}
-	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, packageLimit+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > packageLimit {
-		return nil, fmt.Errorf("%s has more than %d bytes", file, packageLimit)
 	}
 	m := &manifest{}
 	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), m); err != nil {

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
@@ -209,4 +211,46 @@ func FuzzWords(f *testing.F) {
 			t.Fatalf("%q: %q, again %q", text, all, again)
 		}
 	})
+}
+
+// A pipe in place of any file that is looked at holds nobody up: the agent reads folders that others may write to.
+func TestPipes(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		pipes []string
+		err   string
+	}{
+		"a file":           {nil, []string{"pipe"}, "nothing to start"},
+		"package.json":     {nil, []string{"package.json"}, "package.json: is no regular file"},
+		"settings":         {map[string]string{"A.dll": "dll", "A": "elf"}, []string{"A.runtimeconfig.json"}, ""},
+		"what it is for":   {map[string]string{"A.dll": "dll", "A.runtimeconfig.json": "runtimeconfig-selfcontained"}, []string{"A.deps.json"}, "self-contained"},
+		"a tool":           {map[string]string{"package.json": "next"}, []string{"node_modules/.bin/next"}, "a shell's script"},
+		"a script's words": {map[string]string{"package.json": "./run"}, []string{"run"}, "run is not below"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := folder(t, c.files)
+			write(t, root, map[string]string{"node_modules/.bin/none": ""})
+			if script := c.files["package.json"]; script != "" {
+				write(t, root, map[string]string{"package.json": `{"scripts":{"start":"` + script + `"}}`})
+			}
+			for _, pipe := range c.pipes {
+				if err := unix.Mkfifo(filepath.Join(root, pipe), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in, done := input(t, root, nil), make(chan error, 1)
+			go func() {
+				_, err := Resolve(in)
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+					t.Errorf("%v, want %q", err, c.err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("whoever reads the folder waits for the other end of a pipe")
+			}
+		})
+	}
 }

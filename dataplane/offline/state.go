@@ -12,10 +12,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 )
 
 const (
@@ -187,19 +188,13 @@ func read(folder string) (page []byte, here bool) {
 			return nil, false
 		}
 	}
-	// Without O_NONBLOCK a file that somebody holds with a lease, the lock that Linux has for whole files, would hold up requests.
-	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := regular.OpenIn(root, name)
 	if err != nil {
-		return nil, !errors.Is(err, fs.ErrNotExist)
+		return nil, !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, regular.ErrKind)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, err != nil
-	}
-	page = make([]byte, min(info.Size(), maxFile))
-	n, _ := io.ReadFull(file, page)
-	return page[:n], true
+	page, _ = io.ReadAll(io.LimitReader(file, maxFile))
+	return page, true
 }
 
 func otherSpelling(root *os.Root) string {

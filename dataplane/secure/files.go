@@ -8,11 +8,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"syscall"
 	"time"
 
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
 
@@ -46,7 +45,7 @@ func Read(t *site.TLS, probe *tls.Certificate) (*Files, error) {
 	f, config, digest := &Files{}, Config{Identity: string(identity), Probe: probe.Leaf.Raw}, sha256.New()
 	var problems []error
 	read := func(path string) []byte {
-		content, err := readFile(path)
+		content, err := regular.Read(path, fileLimit)
 		if err != nil {
 			problems = append(problems, err)
 		}
@@ -116,23 +115,4 @@ func authorities(content []byte) (*x509.CertPool, error) {
 		return nil, errors.New("holds no certificate in PEM")
 	}
 	return pool, nil
-}
-
-// readFile reads a regular file; a pipe, which would let us wait, is none.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", path)
-	case info.Size() > fileLimit:
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", path, info.Size(), fileLimit)
-	}
-	return io.ReadAll(io.LimitReader(f, fileLimit))
 }

@@ -66,7 +66,7 @@ func TestRead(t *testing.T) {
 		"missing":     {site.TLS{Certificates: []site.Certificate{{Cert: dir + "/no.crt", Key: dir + "/no.key"}}}, []string{"no.crt: no such file", "no.key: no such file"}},
 		"swapped":     {site.TLS{Certificates: []site.Certificate{{Cert: key, Key: cert}}}, []string{"certificate " + key}},
 		"mismatch":    {site.TLS{Certificates: []site.Certificate{{Cert: cert, Key: otherKey}}}, []string{"does not match"}},
-		"pipe":        {site.TLS{Certificates: []site.Certificate{{Cert: pipe, Key: dir}}}, []string{"pipe is no regular file", dir + " is no regular file"}},
+		"pipe":        {site.TLS{Certificates: []site.Certificate{{Cert: pipe, Key: dir}}}, []string{"pipe: is no regular file", dir + ": is no regular file"}},
 		"size":        {site.TLS{Certificates: []site.Certificate{{Cert: large, Key: key}}}, []string{"at most"}},
 		"other files": {site.TLS{Certificates: []site.Certificate{{Cert: secret, Key: secret}}, ClientCert: &site.ClientCert{Mode: site.ClientCertRequest, CA: secret}}, []string{"certificate " + secret, "holds no certificate"}},
 	} {
