@@ -13,7 +13,7 @@ const (
 	// bundleSearch is how far into a program its bundle is looked for, in bytes: the signature lies in the code of the host.
 	bundleSearch = 64 << 20
 	// settingsLimit is the size of settings that are still read, in bytes.
-	settingsLimit = 1 << 20
+	settingsLimit = 16 << 20
 )
 
 // bundleSignature stands in the host of every single file after the place of the bundle's header, which is 0 where there is none
@@ -49,8 +49,11 @@ func bundled(file io.ReaderAt, size int64) ([]byte, error) {
 		return nil, fmt.Errorf("is a single file of a form that is not known (%d.%d)", head.Major, head.Minor)
 	}
 	length, err := binary.ReadUvarint(in)
-	if err != nil || length > 1024 {
-		return nil, fmt.Errorf("is a damaged single file: %d bytes of name: %w", length, err)
+	if err != nil {
+		return nil, fmt.Errorf("is a damaged single file: %w", err)
+	}
+	if length > 1024 {
+		return nil, fmt.Errorf("is a damaged single file: a name of %d bytes", length)
 	}
 	if _, err := in.Discard(int(length)); err != nil {
 		return nil, err

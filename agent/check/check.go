@@ -52,7 +52,7 @@ func NewReport(folder string, all []Finding) *Report {
 	r := &Report{Folder: folder, Findings: []Finding{}}
 	met := map[Finding]bool{}
 	for _, f := range all {
-		if f.Text = oneLine(f.Text); met[f] {
+		if f.Place, f.Text = oneLine(f.Place), oneLine(f.Text); met[f] {
 			continue
 		}
 		met[f] = true

@@ -5,11 +5,14 @@ import (
 	"cmp"
 	"debug/elf"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 )
 
 // libraries are the folders in which the loader of this host looks for shared libraries.
@@ -74,7 +77,7 @@ func (l *libraries) versioned(names ...string) bool {
 
 // binary reads a file of machine code or a script; nil: it is neither, or cannot be read. path is the application's PATH.
 func (l *libraries) binary(file, path string) *Binary {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if err != nil {
 		return nil
 	}
@@ -82,7 +85,7 @@ func (l *libraries) binary(file, path string) *Binary {
 	if line, ok := firstLine(f); ok {
 		return script(file, line, path)
 	}
-	e, err := elf.NewFile(f)
+	e, err := elf.NewFile(&bounded{f, mostRead})
 	if err != nil {
 		return nil
 	}
@@ -152,4 +155,21 @@ func script(file, line, path string) *Binary {
 func machineOf(e *elf.File) string {
 	known := map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_386: "386", elf.EM_ARM: "arm", elf.EM_RISCV: "riscv64", elf.EM_S390: "s390x", elf.EM_PPC64: "ppc64le"}
 	return cmp.Or(known[e.Machine], strings.ToLower(strings.TrimPrefix(e.Machine.String(), "EM_")))
+}
+
+// mostRead is how much of a file of machine code is read, in bytes: its header, and the tables that say what it needs.
+const mostRead = 64 << 20
+
+// bounded reads no more than so many bytes, all reads together: what a file says of the size of its tables may not be so.
+type bounded struct {
+	in   io.ReaderAt
+	left int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (b *bounded) ReadAt(p []byte, at int64) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, fmt.Errorf("has tables of more than %d bytes", int64(mostRead))
+	}
+	return b.in.ReadAt(p, at)
 }

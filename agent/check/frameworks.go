@@ -182,14 +182,14 @@ type resolved struct {
 // resolve finds the version of every framework that an application needs, those that frameworks need among them. Of two that ask
 // for the same one the higher version counts.
 func (d *DotNet) resolve(env func(name string) string) (all []resolved, problems []string) {
-	override := d.RollForward
+	override, by := d.RollForward, "--roll-forward "
 	if override == "" {
-		override = env("DOTNET_ROLL_FORWARD")
+		override, by = env("DOTNET_ROLL_FORWARD"), "DOTNET_ROLL_FORWARD="
 	}
 	if override != "" {
 		word, ok := knownRoll(override)
 		if !ok {
-			return nil, []string{fmt.Sprintf("DOTNET_ROLL_FORWARD=%q is not known: %s", override, strings.Join(rolls(), ", "))}
+			return nil, []string{fmt.Sprintf("%s%q is not known: %s", by, override, strings.Join(rolls(), ", "))}
 		}
 		override = word
 	}

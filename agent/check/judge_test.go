@@ -74,7 +74,8 @@ func TestJudge(t *testing.T) {
 			[]string{"error Shop.runtimeconfig.json needs Microsoft.AspNetCore.App 8.0.0, which is not installed in /usr/share/dotnet (there: none; rollForward Minor): install it"}, nil},
 		"rolled forward by a variable": {func(f *Facts) { f.DotNet.Installed[1].Version = "9.0.1"; env("DOTNET_ROLL_FORWARD", "major")(f) }, nil,
 			[]string{"note Shop.runtimeconfig.json uses Microsoft.AspNetCore.App 9.0.1 (asked for: 8.0.0, rollForward Major)", "note Shop.runtimeconfig.json ASP.NET Core 9.0.1: 2.1 and later run by the activation, 8 and 10 are proven"}},
-		"a word that is none": {env("DOTNET_ROLL_FORWARD", "up"), []string{`error Shop.runtimeconfig.json DOTNET_ROLL_FORWARD="up" is not known: Disable, LatestPatch, Minor, LatestMinor, Major, LatestMajor`}, nil},
+		"an option that is none": {func(f *Facts) { f.DotNet.RollForward = "up" }, []string{`error Shop.runtimeconfig.json --roll-forward "up" is not known: Disable, LatestPatch, Minor, LatestMinor, Major, LatestMajor`}, nil},
+		"a word that is none":    {env("DOTNET_ROLL_FORWARD", "up"), []string{`error Shop.runtimeconfig.json DOTNET_ROLL_FORWARD="up" is not known: Disable, LatestPatch, Minor, LatestMinor, Major, LatestMajor`}, nil},
 		"before 2.1": {func(f *Facts) {
 			f.DotNet.Config.Frameworks = []Reference{{Name: aspNetCore, Version: "2.0.3"}}
 			f.DotNet.Installed = []Installed{{Reference: Reference{Name: aspNetCore, Version: "2.0.9"}}}
@@ -171,18 +172,18 @@ func resolved8(f *Facts, pairs ...string) *launch.Plan {
 
 // Errors come first, nothing twice, several applications are told apart, and nothing reaches the terminal but text.
 func TestReport(t *testing.T) {
-	r := NewReport("x", []Finding{{Note, "a/", "", "one\ntwo"}, {Error, "a/b", "/r/f:1:2", "bad\x1b[31m"}, {Warning, "a/", "", "hm"}, {Note, "a/", "", "one\ntwo"}})
+	r := NewReport("x", []Finding{{Note, "a/", "", "one\ntwo"}, {Error, "a/b", "/r/f\x1b[31m:1:2", "bad\x1b[31m"}, {Warning, "a/", "", "hm"}, {Note, "a/", "", "one\ntwo"}})
 	var text, object strings.Builder
 	if err := r.Text(&text, "/r"); err != nil {
 		t.Fatal(err)
 	}
-	if want := "error a/b f:1:2 bad·[31m\nwarning a/ hm\nnote a/ one; two\nx: 1 error, 1 warning\n"; text.String() != want {
+	if want := "error a/b f·[31m:1:2 bad·[31m\nwarning a/ hm\nnote a/ one; two\nx: 1 error, 1 warning\n"; text.String() != want {
 		t.Errorf("%q, want %q", text.String(), want)
 	}
 	if err := r.JSON(&object); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"errors": 1`, `"warnings": 1`, `"place": "/r/f:1:2"`, `"level": "note"`} {
+	for _, want := range []string{`"errors": 1`, `"warnings": 1`, `"place": "/r/f·[31m:1:2"`, `"level": "note"`} {
 		if !strings.Contains(object.String(), want) {
 			t.Errorf("no %s in %s", want, object.String())
 		}

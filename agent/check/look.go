@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ancora-fleet/ancora/dataplane"
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 	"github.com/ancora-fleet/ancora/dataplane/rootfile"
 )
 
@@ -105,7 +106,7 @@ func (f *Facts) folder(libs *libraries, path string) {
 		case !d.Type().IsRegular(), strings.EqualFold(below, "web.config"), strings.EqualFold(below, "app_offline.htm"): // the agent reads these itself
 			return nil
 		}
-		in, err := os.Open(file)
+		in, err := regular.Open(file)
 		if err != nil {
 			f.Unreadable = append(f.Unreadable, Trouble{file, plain(err)})
 			return nil
@@ -188,14 +189,14 @@ func (f *Facts) dotnet(root string) *DotNet {
 	} else if d.File = stem + ".runtimeconfig.json"; !there(stem+".dll") || !there(d.File) {
 		return d.single(f.Plan.Program)
 	}
-	content, err := readSome(d.File)
+	content, err := regular.Read(d.File, settingsLimit)
 	if err == nil {
 		d.Config, err = ParseRuntimeConfig(content)
 	}
 	if err != nil {
 		d.Trouble = fmt.Sprintf("cannot be read: %s (exit code 147)", plain(err))
 	}
-	if content, err := readSome(stem + ".deps.json"); err == nil && !json.Valid(bytes.TrimPrefix(content, []byte("\ufeff"))) {
+	if content, err := regular.Read(stem+".deps.json", settingsLimit); err == nil && !json.Valid(bytes.TrimPrefix(content, []byte("\ufeff"))) {
 		d.File, d.Trouble = stem+".deps.json", "is no JSON (exit code 139)"
 	}
 	d.SelfContained = len(d.Config.Included) > 0
@@ -225,13 +226,13 @@ func (d *DotNet) hostOptions(args []string) (assembly string) {
 
 // single reads the settings in a single file; nil: it is none.
 func (d *DotNet) single(program string) *DotNet {
-	file, err := os.Open(program)
+	file, err := regular.Open(program)
 	if err != nil {
 		return nil
 	}
 	defer file.Close()
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil {
 		return nil
 	}
 	content, err := bundled(file, info.Size())
@@ -262,7 +263,7 @@ func (d *DotNet) installed() {
 			continue
 		}
 		i := Installed{Reference: Reference{Name: name, Version: filepath.Base(folder)}}
-		if content, err := readSome(filepath.Join(folder, name+".runtimeconfig.json")); err == nil {
+		if content, err := regular.Read(filepath.Join(folder, name+".runtimeconfig.json"), settingsLimit); err == nil {
 			if c, err := ParseRuntimeConfig(content); err == nil {
 				for _, need := range c.Frameworks {
 					if need.RollForward == "" {
@@ -296,7 +297,7 @@ func (f *Facts) runtimeFiles(libs *libraries, env func(string) string) {
 
 // calledBy gives those names of a few that stand in an assembly's table of names: methods that it calls.
 func calledBy(assembly string) (all []string) {
-	file, err := os.Open(assembly)
+	file, err := regular.Open(assembly)
 	if err != nil {
 		return nil
 	}
@@ -315,7 +316,7 @@ func calledBy(assembly string) (all []string) {
 
 // endpointSettings gives the keys of appsettings.json that set addresses.
 func endpointSettings(file string) (keys []string) {
-	content, err := readSome(file)
+	content, err := regular.Read(file, settingsLimit)
 	if err != nil {
 		return nil
 	}
@@ -343,15 +344,6 @@ func endpointSettings(file string) (keys []string) {
 func there(file string) bool {
 	_, err := os.Stat(file)
 	return err == nil
-}
-
-func readSome(file string) ([]byte, error) {
-	in, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	return io.ReadAll(io.LimitReader(in, settingsLimit))
 }
 
 // plain takes the path out of an error.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -50,6 +51,11 @@ func TestBundle(t *testing.T) {
 	far := append(make([]byte, 64<<10-20), good...) // the signature lies across two pieces that are read
 	if _, err := bundled(bytes.NewReader(far), int64(len(far))); err == nil || strings.Contains(err.Error(), errNoBundle.Error()) {
 		t.Errorf("the header's place is of another file, so it must be damaged: %v", err)
+	}
+	long := slices.Clone(good)
+	copy(long[bytes.Index(long, []byte("\x04name")):], "\xff\x7f")
+	if _, err := bundled(bytes.NewReader(long), int64(len(long))); err == nil || err.Error() != "is a damaged single file: a name of 16383 bytes" {
+		t.Errorf("%v", err)
 	}
 	for name, content := range map[string][]byte{"no host": []byte("\x7fELF"), "a host alone": append(make([]byte, 8), bundleSignature()...)} {
 		if _, err := bundled(bytes.NewReader(content), int64(len(content))); err != errNoBundle {
@@ -244,5 +250,43 @@ func TestWatchers(t *testing.T) {
 	}
 	if n := watchers(1 << 31); n != 0 {
 		t.Errorf("of nobody: %d", n)
+	}
+}
+
+// Nothing in a folder holds up who looks at it, takes its memory, or makes it say what is not so.
+func TestHostileFolder(t *testing.T) {
+	root := t.TempDir()
+	put(t, root, "Shop.dll", "")
+	put(t, root, "Shop.deps.json", `{"a": "`+strings.Repeat("x", 2<<20)+`"}`) // large, and good
+	for _, name := range []string{"Shop.runtimeconfig.json", "appsettings.json", "program", "Other.dll"} {
+		if err := unix.Mkfifo(filepath.Join(root, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan string, 1)
+	go func() {
+		f := &Facts{Prospect: &dataplane.Prospect{Root: root, Plan: &launch.Plan{Program: "/opt/dotnet", Args: []string{"Shop.dll"}, Dir: root}}}
+		trouble := f.dotnet("").Trouble
+		f.Plan.Program = root + "/program"
+		done <- fmt.Sprint(trouble, f.dotnet(""), calledBy(root+"/Other.dll"), endpointSettings(root+"/appsettings.json"), newLibraries("").binary(root+"/program", ""))
+	}()
+	select {
+	case got := <-done:
+		if want := "cannot be read: is no regular file (exit code 147)<nil> [] [] <nil>"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("whoever looks waits for the other end of a pipe")
+	}
+}
+
+// Of a file of machine code whose tables are as large as it says, no more is read than there is memory for.
+func TestHugeTables(t *testing.T) {
+	in := &bounded{in: bytes.NewReader(make([]byte, 100)), left: 64}
+	if n, err := in.ReadAt(make([]byte, 60), 0); n != 60 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := in.ReadAt(make([]byte, 60), 0); n != 0 || err == nil {
+		t.Errorf("%d bytes over the bound, %v", n, err)
 	}
 }
