@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 	"github.com/ancora-fleet/ancora/dataplane/xmltree"
 )
 
@@ -112,38 +113,11 @@ func (p *pool) span(path string, preset time.Duration) (time.Duration, xmltree.P
 	if !ok {
 		return preset, p.at, false
 	}
-	d, err := parseSpan(a.Value)
+	d, err := webconfig.ParseSpan(a.Value)
 	if err != nil {
 		p.bad(a.At, "%s=%q %v", a.Name, a.Value, err)
 	}
 	return d, a.At, true
-}
-
-// parseSpan reads what IIS calls a timeSpan; unlike web.config's it may have more than 23 hours.
-func parseSpan(text string) (time.Duration, error) {
-	wrong := fmt.Errorf("is no length of time: hours:minutes:seconds as in 00:20:00, days before a dot as in 1.05:00:00")
-	var days uint64
-	clock := text
-	if before, after, ok := strings.Cut(text, "."); ok {
-		n, err := strconv.ParseUint(before, 10, 16)
-		if err != nil {
-			return 0, wrong
-		}
-		days, clock = n, after
-	}
-	parts := strings.Split(clock, ":")
-	if len(parts) != 3 {
-		return 0, wrong
-	}
-	seconds := days
-	for i, part := range parts {
-		n, err := strconv.ParseUint(part, 10, 16)
-		if err != nil || i > 0 && n > 59 {
-			return 0, wrong
-		}
-		seconds = seconds*[]uint64{24, 60, 60}[i] + n
-	}
-	return time.Duration(seconds) * time.Second, nil
 }
 
 // minutes writes a time as IIS's own tools do.

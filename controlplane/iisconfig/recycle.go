@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 	"github.com/ancora-fleet/ancora/dataplane/xmltree"
 )
 
@@ -133,7 +134,7 @@ func (p *pool) schedule(a *site.Application, e *xmltree.Element) {
 		p.bad(e.At, "<%s> in schedule: <add value=\"hh:mm:ss\"/> is meant", e.Name)
 		return
 	}
-	d, err := parseSpan(value.Value)
+	d, err := webconfig.ParseSpan(value.Value)
 	if err != nil || d >= 24*time.Hour || d%time.Minute != 0 {
 		p.bad(value.At, "periodicRestart schedule \"%s\" is no time of day in whole minutes: hh:mm:ss as in 03:30:00", value.Value)
 		return

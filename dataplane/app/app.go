@@ -188,8 +188,8 @@ func (a *App) noteBodyRefused(now time.Time) {
 		return
 	}
 	go a.Record(journal.Event{
-		ID: journal.EventBodyRefused, Message: "the application has refused a body with 413 that is within the limit here",
-		Reason: "a server has a limit of its own, Kestrel's is 30,000,000 bytes: MaxRequestBodySize of the application raises it",
+		ID: journal.EventBodyRefused, Message: "an answer 413 is the application's own, not that of the limit here",
+		Reason: "Kestrel has a limit of its own for bodies, 30,000,000 bytes unless MaxRequestBodySize of the application is another; or the application has its reasons",
 	})
 }
 

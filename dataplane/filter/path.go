@@ -1,6 +1,10 @@
 package filter
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/ancora-fleet/ancora/dataplane/h1"
+)
 
 // decoded is a path as rules are compared with it: decoded once, in lower case.
 type decoded struct {
@@ -24,8 +28,8 @@ func unescape(dst, path []byte, slashes bool) (text []byte, encoded bool) {
 	from, ascii := len(dst), true
 	for i := 0; i < len(path); i++ {
 		c := path[i]
-		if c == '%' && i+2 < len(path) && hex(path[i+1]) >= 0 && hex(path[i+2]) >= 0 {
-			c = byte(hex(path[i+1])<<4 | hex(path[i+2]))
+		if c == '%' && i+2 < len(path) && h1.HexValue(path[i+1]) >= 0 && h1.HexValue(path[i+2]) >= 0 {
+			c = byte(h1.HexValue(path[i+1])<<4 | h1.HexValue(path[i+2]))
 			encoded = encoded || c == '/'
 			if c != '/' || slashes {
 				i += 2
@@ -104,7 +108,7 @@ func hasSegment(text []byte, segments []string) bool {
 // decodesTwice reports whether a decoded text can be decoded once more.
 func decodesTwice(text []byte) bool {
 	for i, c := range text {
-		if c == '+' || c == '%' && i+2 < len(text) && hex(text[i+1]) >= 0 && hex(text[i+2]) >= 0 {
+		if c == '+' || c == '%' && i+2 < len(text) && h1.HexValue(text[i+1]) >= 0 && h1.HexValue(text[i+2]) >= 0 {
 			return true
 		}
 	}
@@ -136,14 +140,4 @@ func isASCII(text []byte) bool {
 		}
 	}
 	return true
-}
-
-func hex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
 }

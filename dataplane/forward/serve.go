@@ -37,7 +37,7 @@ type Options struct {
 	// Ending ends when the instance is about to end: a WebSocket is told so, and an answer over HTTP/2 whose body still comes is cut.
 	// Over HTTP/1.1 that of the Upstream cuts them. Nil: never.
 	Ending context.Context
-	// BodyRefused is called when the instance answers 413: its own limit is lower than ours. Nil: nobody asks.
+	// BodyRefused is called when the instance answers 413, for a limit or another reason of its own. Nil: nobody asks.
 	BodyRefused func()
 	// Cookie is a Set-Cookie of ours for the client, beside those of the answer; empty: none.
 	Cookie string

@@ -97,6 +97,17 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
+// HexValue gives what a hexadecimal digit of either case stands for, 0 to 15; -1: it is none.
+func HexValue(c byte) int {
+	switch {
+	case isDigit(c):
+		return int(c - '0')
+	case isHex(c):
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
 // isPort accepts no digits at all, as RFC 3986 3.2.3 does.
 func isPort(b []byte) bool {
 	n := 0

@@ -112,7 +112,7 @@ func (c *Chunks) sizeByte(b byte) error {
 		if c.digits++; c.digits > 15 { // 2^60: leading zeros count too
 			return errChunkSize
 		}
-		c.size = c.size<<4 | int64(hexValue(b))
+		c.size = c.size<<4 | int64(HexValue(b))
 	case c.digits == 0:
 		return errChunkSize
 	case b == ';':
@@ -168,13 +168,6 @@ func (c *Chunks) count() error {
 		return errChunkOverhead
 	}
 	return nil
-}
-
-func hexValue(b byte) byte {
-	if isDigit(b) {
-		return b - '0'
-	}
-	return b | 0x20 - 'a' + 10
 }
 
 // AppendChunk appends the line before a chunk of n bytes, n > 0.

@@ -35,7 +35,7 @@ const (
 	EventCertificatesKept = 2002 // they cannot be read as they are now, what they held stays in force
 	EventWarmedUp         = 2010 // asked for what is to be ready before visitors come
 	EventRecycleFailed    = 2011 // what was to replace an instance does not start, the old one goes on
-	EventBodyRefused      = 2021 // has answered 413 to a body within the limit here; told once a minute at most
+	EventBodyRefused      = 2021 // has answered 413 by itself, for whatever reason; told once a minute at most
 	EventFilesChanged     = 2020 // died since a file of its folder was written to that it had in use
 )
 

@@ -3,6 +3,8 @@ package route
 import (
 	"bytes"
 	"errors"
+
+	"github.com/ancora-fleet/ancora/dataplane/h1"
 )
 
 // Why a target is refused. The client is told 400.
@@ -63,10 +65,10 @@ func scan(path []byte) (normal bool, err error) {
 		case c == '.':
 			normal = normal && path[i-1] != '/' // path[0] is '/'
 		case c == '%':
-			if i+2 >= len(path) || hex(path[i+1]) < 0 || hex(path[i+2]) < 0 {
+			if i+2 >= len(path) || h1.HexValue(path[i+1]) < 0 || h1.HexValue(path[i+2]) < 0 {
 				return false, ErrEncoding
 			}
-			switch hex(path[i+1])<<4 | hex(path[i+2]) {
+			switch h1.HexValue(path[i+1])<<4 | h1.HexValue(path[i+2]) {
 			case 0:
 				return false, ErrNUL
 			case '\\':
@@ -85,7 +87,7 @@ func decode(dst, path []byte) []byte {
 			dst = append(dst, path[i])
 			continue
 		}
-		c := byte(hex(path[i+1])<<4 | hex(path[i+2]))
+		c := byte(h1.HexValue(path[i+1])<<4 | h1.HexValue(path[i+2]))
 		if i += 2; unreserved(c) {
 			dst = append(dst, c)
 		} else {
@@ -121,16 +123,6 @@ func removeDots(path []byte) []byte {
 		path = path[end:]
 	}
 	return out
-}
-
-func hex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
 }
 
 func unreserved(c byte) bool {

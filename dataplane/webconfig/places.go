@@ -130,15 +130,18 @@ func (r *reader) take(e *element, known map[string]read) {
 		return
 	}
 	r.noText(e)
+	r.each(e, known)
+}
+
+// each reads the attributes of an element, but for locks.
+func (r *reader) each(e *element, known map[string]read) {
 	for _, a := range e.attributes {
-		if read := known[a.name]; read != nil {
+		switch read := known[a.name]; {
+		case read != nil:
 			read(a)
-			continue
+		case !slices.Contains(locks(), a.name):
+			r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, names(known)))
 		}
-		if slices.Contains(locks(), a.name) {
-			continue
-		}
-		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, names(known)))
 	}
 }
 

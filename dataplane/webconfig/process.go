@@ -2,7 +2,6 @@ package webconfig
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,17 +13,13 @@ import (
 // process reads aspNetCore or httpPlatform.
 func (r *reader) process(e *element) {
 	known := r.attributesOf(e.name)
-	for _, a := range e.attributes {
-		if read := known[a.name]; read != nil {
+	for name, read := range known {
+		known[name] = func(a attribute) {
 			r.stands(a.name, a.at)
 			read(a)
-			continue
 		}
-		if slices.Contains(locks(), a.name) {
-			continue
-		}
-		r.wrong(a.at, a.name, a.value, "is no attribute of %s: %s", e.name, meant(a.name, slices.Sorted(maps.Keys(known))))
 	}
+	r.each(e, known)
 	if strings.TrimSpace(r.config.ProcessPath) == "" && !r.bequest {
 		if !slices.ContainsFunc(e.attributes, func(a attribute) bool { return strings.EqualFold(a.name, "processPath") && a.value != "" }) {
 			r.unusable(e.at, "processPath", "", "is missing: the program to start")
@@ -138,7 +133,7 @@ func (r *reader) span(to **time.Duration, limit site.Limit) read {
 		if r.described(a, numeric(Span, limit)) {
 			return
 		}
-		d, err := parseSpan(a.value)
+		d, err := ParseSpan(a.value)
 		if err == nil && !limit.Contains(int64(d/time.Second)) {
 			err = fmt.Errorf("is not in 00:00:00 to %d.00:00:00", limit.Max/(24*60*60))
 		}
@@ -150,8 +145,10 @@ func (r *reader) span(to **time.Duration, limit site.Limit) read {
 	}
 }
 
-func parseSpan(text string) (time.Duration, error) {
-	wrong := fmt.Errorf("is no length of time: hours:minutes:seconds as in 00:02:00, minutes and seconds up to 59 (an hour is 01:00:00), days before a dot as in 1.00:00:00")
+// ParseSpan reads what IIS calls a timeSpan, [days.]hours:minutes:seconds: minutes and seconds up to 59, hours up to 23 behind
+// days, else up to 9999, days up to 65535.
+func ParseSpan(text string) (time.Duration, error) {
+	wrong := fmt.Errorf("is no length of time: hours:minutes:seconds as in 00:20:00, minutes and seconds up to 59 (an hour is 01:00:00), days before a dot as in 1.00:00:00")
 	clock, days := text, uint64(0)
 	if before, after, ok := strings.Cut(text, "."); ok {
 		n, err := strconv.ParseUint(before, 10, 16)
