@@ -6,7 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/ancora-fleet/ancora/dataplane/forward"
@@ -35,7 +35,7 @@ type Table struct {
 	listeners map[string]hosts
 }
 
-// hosts has the applications of each name, those with longer paths first.
+// hosts has the applications of each name, those with longer paths first, those of one length by name.
 type hosts = Names[[]application]
 
 type application struct {
@@ -69,7 +69,9 @@ func New(entries []Entry) (*Table, error) {
 	}
 	for _, names := range t.listeners {
 		for _, list := range names {
-			sort.SliceStable(list, func(i, j int) bool { return len(list[i].path) > len(list[j].path) })
+			slices.SortFunc(list, func(a, b application) int { // of the same length by name: explanations say it the same way each time
+				return cmp.Or(cmp.Compare(len(b.path), len(a.path)), cmp.Compare(a.path, b.path))
+			})
 		}
 	}
 	return t, errors.Join(problems...)
