@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,7 +82,7 @@ func below(path, up string) bool {
 func configFile(root string) (file string, content []byte, problems webconfig.Errors) {
 	file, err := webconfig.Find(root)
 	if err == nil {
-		content, err = regular.Read(file, configLimit)
+		content, err = readBelow(root, filepath.Base(file))
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -91,6 +92,17 @@ func configFile(root string) (file string, content []byte, problems webconfig.Er
 		return file, nil, webconfig.Errors{{File: file, Message: fmt.Sprintf("cannot be read: %v", unwrapPath(err))}}
 	}
 	return file, content, nil
+}
+
+// readBelow reads a web.config. It is the agent that reads, which may be root: a link out of the folder, which belongs to an
+// application, would show that application any file of the host.
+func readBelow(folder, name string) ([]byte, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return regular.ReadIn(root, name, configLimit)
 }
 
 // configChanged reads web.config again: what is good is a graceful recycle (CFG-1, a touch counts), of the application and of

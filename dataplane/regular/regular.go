@@ -17,6 +17,8 @@ import (
 // ErrKind is the error of what is no regular file.
 var ErrKind = errors.New("is no regular file")
 
+var errOutside = errors.New("leads out of the folder")
+
 // Open opens a file for reading. Links are followed. Errors are of the type *fs.PathError, as those of os.Open.
 func Open(path string) (*os.File, error) {
 	place, err := os.OpenFile(path, unix.O_PATH, 0)
@@ -36,10 +38,13 @@ func Open(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// OpenIn opens a file below a folder for reading. A link that leads out of the folder is an error.
+// OpenIn opens a file below a folder for reading. A link that leads out of the folder, and any absolute one, is an error.
 func OpenIn(root *os.Root, name string) (*os.File, error) {
 	// Only root could put a device here, so it is enough not to be held up by a pipe.
 	file, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if _, kernels := errors.AsType[unix.Errno](err); err != nil && !kernels {
+		err = &fs.PathError{Op: "open", Path: name, Err: errOutside}
+	}
 	if err != nil {
 		return nil, err
 	}
