@@ -3,6 +3,7 @@ package supervise
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -93,15 +94,19 @@ func (i *instance) askFor(ctx context.Context, r WarmupRequest) (status string, 
 		return "", err
 	}
 	in := bufio.NewReaderSize(conn, 4096)
-	line, err := in.ReadString('\n')
-	if err != nil {
+	line, err := in.ReadSlice('\n') // of one that does not end only as much as the buffer holds
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 		return "", err
 	}
+	words := strings.Fields(string(line))
+	if len(words) < 2 || !strings.HasPrefix(words[0], "HTTP/1.") || len(words[1]) != 3 {
+		return "", errNotHTTP
+	}
 	_, err = io.CopyN(io.Discard, in, mostAnswer)
-	_, rest, _ := strings.Cut(line, " ")
-	status, _, _ = strings.Cut(strings.TrimSpace(rest), " ")
-	return status, notEOF(err)
+	return words[1], notEOF(err)
 }
+
+var errNotHTTP = errors.New("the answer is not in HTTP/1.1")
 
 // notEOF leaves out the end that was expected.
 func notEOF(err error) error {
