@@ -104,21 +104,35 @@ func (l *libraries) binary(file, path string) *Binary {
 	if err != nil {
 		return b
 	}
-	near := []string{filepath.Dir(file)}
+	var run []string
 	for _, tag := range []elf.DynTag{elf.DT_RUNPATH, elf.DT_RPATH} {
 		paths, _ := e.DynString(tag)
-		for _, list := range paths {
-			for _, p := range filepath.SplitList(list) {
-				near = append(near, strings.NewReplacer("$ORIGIN", near[0], "${ORIGIN}", near[0]).Replace(p))
-			}
-		}
+		run = append(run, paths...)
 	}
+	near := folders(file, run)
 	for _, name := range needed {
 		if !l.has(name, near...) {
 			b.Missing = append(b.Missing, name)
 		}
 	}
 	return b
+}
+
+// folders are those where a file's own libraries lie: beside it, and where its run paths lead. $ORIGIN is where a program lies
+// without symbolic links, by which /usr/bin/java finds its own.
+func folders(file string, run []string) []string {
+	near := []string{filepath.Dir(file)}
+	if real, err := filepath.EvalSymlinks(file); err == nil && filepath.Dir(real) != near[0] {
+		near = append(near, filepath.Dir(real))
+	}
+	for _, origin := range slices.Clone(near) {
+		for _, list := range run {
+			for _, p := range filepath.SplitList(list) {
+				near = append(near, strings.NewReplacer("$ORIGIN", origin, "${ORIGIN}", origin).Replace(p))
+			}
+		}
+	}
+	return near
 }
 
 // firstLine gives what follows #! in the first line.

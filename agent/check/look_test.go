@@ -137,6 +137,24 @@ func TestLibraries(t *testing.T) {
 	}
 }
 
+// A program that is reached by a symbolic link, as /usr/bin/java is, has its libraries where it lies itself.
+func TestOrigin(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "jvm/bin/java", "")
+	put(t, dir, "jvm/lib/libjli.so", "")
+	link := filepath.Join(dir, "java")
+	if err := os.Symlink(filepath.Join("jvm", "bin", "java"), link); err != nil {
+		t.Fatal(err)
+	}
+	l := &libraries{}
+	if near := folders(link, []string{"/none:${ORIGIN}/../lib"}); !l.has("libjli.so", near...) || !slices.Contains(near, "/none") {
+		t.Errorf("%v", near)
+	}
+	if near := folders(link, nil); l.has("libjli.so", near...) {
+		t.Errorf("without a run path: %v", near)
+	}
+}
+
 // Everything about a folder, as the user whom its application would run as.
 func TestLook(t *testing.T) {
 	root, err := os.MkdirTemp("", "ancora-look-")
