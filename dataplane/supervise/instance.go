@@ -137,6 +137,7 @@ func (i *instance) launch() {
 			i.record(journal.Event{ID: journal.EventStartAttemptFailed, Message: "an attempt to start failed", Reason: failure.Message})
 		}
 		i.record(i.startEvent(failure, ""))
+		i.pool.log.Warn("instance does not start", "instance", i.slot.number, "run", i.run, "error", failure.Message)
 		i.pool.ended(i, nil, failure, true)
 		return
 	}

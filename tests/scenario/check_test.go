@@ -96,6 +96,20 @@ func TestCheckFaults(t *testing.T) {
 	}
 }
 
+// What the kernel does not execute is in the log with the reason, at each attempt, as what ends by itself is.
+func TestServeSaysWhatIsNotExecuted(t *testing.T) {
+	dir := lab.Dir(t)
+	root := lab.Folder(t, dir, "www", map[string]string{"Shop": "\x7fELF of nothing"})
+	if err := os.Chmod(filepath.Join(root, "Shop"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, dir, root)
+	if a := lab.Get(t, s.address, "/"); a.Status != 502 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	s.says(t, "instance does not start", "exec format error")
+}
+
 // Warnings and notes: settings for developers, logs, ports, and each section by name; none of them is an error.
 func TestCheckNotes(t *testing.T) {
 	dir := lab.Dir(t)
