@@ -32,6 +32,9 @@ func (j *judge) dotnet() {
 		j.add(Error, d.File, "%s", d.Trouble)
 		return
 	}
+	for _, t := range j.Broken {
+		j.add(Error, t.Path, "is no JSON (%s): an application of the standard templates does not start with it", t.Why)
+	}
 	frameworks := d.Config.Included
 	if !d.SelfContained {
 		frameworks = j.frameworks()

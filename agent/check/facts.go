@@ -24,6 +24,10 @@ type Facts struct {
 	HomeTrouble string
 	// NoExec says that the program lies on a file system from which nothing is executed.
 	NoExec bool
+	// Absent is the script or archive that the program would be given, and which is not there; empty: it is, or nobody knows.
+	Absent string
+	// Broken are settings of an application for .NET that are no JSON.
+	Broken []Trouble
 	// Machine is the same for all applications.
 	Machine Machine
 	// Watchers is how many inotify instances the user has open.

@@ -156,6 +156,9 @@ func (j *judge) started() {
 		j.add(Error, b.Path, "lies on a file system from which nothing is executed (noexec): mount it without, or put the application elsewhere")
 	}
 	j.binary(b, Error)
+	if j.Absent != "" {
+		j.add(Error, j.where("arguments"), "%s is given %s to run, which is not there", filepath.Base(b.Path), j.Absent)
+	}
 }
 
 // binary says why a file of machine code does not run here.

@@ -56,6 +56,13 @@ func TestJudge(t *testing.T) {
 		"notes": {func(f *Facts) {
 			f.Notes = []webconfig.Note{{Kind: webconfig.Honoured, Line: 7, Column: 3, Text: "httpErrors is honoured"}, {Kind: webconfig.Ignored, Line: 8, Column: 3, Text: "rewrite is not honoured yet"}, {Kind: webconfig.Warning, Text: "the debug log is on"}, {Text: "plain"}}
 		}, []string{"warning the debug log is on"}, []string{"note web.config:7:3 httpErrors is honoured", "note web.config:8:3 rewrite is not honoured yet", "note plain"}},
+		"no script": {func(f *Facts) {
+			f.Started, f.Absent = &Binary{Path: "/usr/bin/node"}, `"./server.js"`
+			f.Broken = []Trouble{{"/srv/shop/appsettings.json:3:3", "invalid"}}
+		}, []string{
+			`error node is given "./server.js" to run, which is not there`,
+			"error appsettings.json:3:3 is no JSON (invalid): an application of the standard templates does not start with it",
+		}, nil},
 		"first module": {func(f *Facts) { f.Config.Handlers = []webconfig.Handler{{Path: "*", Module: "AspNetCoreModule"}} }, nil,
 			[]string{`note web.config modules="AspNetCoreModule" is the first module, which knew processes of their own only: without hostingModel that is out-of-process`}},
 		"stdout log": {func(f *Facts) { f.Plan.Stdout = launch.File{Folder: "/srv/shop", Path: "logs/out"} },

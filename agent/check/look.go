@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,12 +60,14 @@ func (f *Facts) look() {
 	}
 	f.Started = libs.binary(f.Plan.Program, env("PATH"))
 	var stat unix.Statfs_t
+	f.Absent = absent(f.Plan)
 	f.NoExec = unix.Statfs(f.Plan.Program, &stat) == nil && stat.Flags&unix.ST_NOEXEC != 0
 	if f.DotNet = f.dotnet(env("DOTNET_ROOT")); f.DotNet != nil {
 		f.DotNet.ICU = libs.versioned("libicuuc.so", "libicui18n.so")
 		f.DotNet.OpenSSL = libs.versioned("libssl.so")
 		f.runtimeFiles(libs, env)
 		f.Calls = calledBy(strings.TrimSuffix(f.DotNet.File, ".runtimeconfig.json") + ".dll")
+		f.Broken = settingsTrouble(f.Plan.Dir, cmp.Or(env("DOTNET_ENVIRONMENT"), env("ASPNETCORE_ENVIRONMENT"), "Production"))
 	}
 	f.Settings = endpointSettings(filepath.Join(f.Root, "appsettings.json"))
 }
@@ -321,8 +324,8 @@ func endpointSettings(file string) (keys []string) {
 		return nil
 	}
 	var settings map[string]json.RawMessage
-	if json.Unmarshal(bytes.TrimPrefix(content, []byte("\ufeff")), &settings) != nil {
-		return nil // .NET lets comments stand in it; what they hide is not judged
+	if json.Unmarshal(strict(content), &settings) != nil {
+		return nil // said by settingsTrouble
 	}
 	for name, value := range settings {
 		var in map[string]json.RawMessage
