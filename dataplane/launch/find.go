@@ -193,7 +193,7 @@ func (f *finder) runnable(file, processPath string) (string, []string, error) {
 	}
 	switch kind {
 	case kindWindows:
-		return "", nil, fmt.Errorf("processPath=\"%s\" is a program for Windows, and there is no %s with its runtimeconfig.json beside it", processPath, filepath.Base(stem)+".dll")
+		return "", nil, fmt.Errorf("processPath=\"%s\" is a program for Windows, and there is no %s with its runtimeconfig.json beside it: publish it without --self-contained, or with -r linux-x64", processPath, filepath.Base(stem)+".dll")
 	case kindOther:
 		return "", nil, fmt.Errorf("processPath=\"%s\" is not executable: chmod +x %s", processPath, file)
 	}

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ancora-fleet/ancora/dataplane/regular"
@@ -70,9 +72,9 @@ const ownFile = ".ancora/site.yaml"
 
 // contents is what of a folder could be started.
 type contents struct {
-	// assemblies have a runtimeconfig.json, programs are executable, windows are those of Windows.
-	assemblies, programs, windows []string
-	files                         map[string]bool
+	// assemblies have a runtimeconfig.json, programs are executable, plain are programs that are not, windows are those of Windows.
+	assemblies, programs, plain, windows []string
+	files                                map[string]bool
 }
 
 func (f *finder) contents() (*contents, error) {
@@ -91,6 +93,8 @@ func (f *finder) contents() (*contents, error) {
 		switch kind := kindOf(file); {
 		case kind == kindProgram && firstBytes(file, 4) == "\x7fELF" && !strings.Contains(name, ".so") && name != "createdump":
 			c.programs = append(c.programs, name)
+		case kind == kindOther && firstBytes(file, 4) == "\x7fELF" && !strings.Contains(name, ".so") && name != "createdump":
+			c.plain = append(c.plain, name)
 		case kind == kindWindows && strings.HasSuffix(strings.ToLower(name), ".exe"):
 			c.windows = append(c.windows, name)
 		}
@@ -119,7 +123,7 @@ func (f *finder) fromFolder(why string) (string, []string, error) {
 	switch len(c.programs) {
 	case 0:
 		return "", nil, fmt.Errorf(
-			"%s, and the folder %s holds nothing to start: a .dll with its runtimeconfig.json, a package.json that names one, or one executable%s", why, f.root, c.instead())
+			"%s, and the folder %s holds nothing to start: a .dll with its runtimeconfig.json, a package.json that names one, or one executable%s", why, f.root, c.instead(f.root))
 	case 1:
 		f.choose(c.programs[0], "the one executable", why)
 		return filepath.Join(f.root, c.programs[0]), nil, nil
@@ -128,30 +132,61 @@ func (f *finder) fromFolder(why string) (string, []string, error) {
 }
 
 // instead says what to do about a folder of another kind.
-func (c *contents) instead() string {
+func (c *contents) instead(root string) string {
+	if len(c.plain) > 0 {
+		return fmt.Sprintf(". %s is a program that is not executable, as after a copy from Windows: chmod +x %s", c.plain[0], filepath.Join(root, c.plain[0]))
+	}
 	for _, other := range []struct{ file, of, command string }{
 		{"manage.py", "Python", `[.venv/bin/gunicorn, --bind, "127.0.0.1:${PORT}", PROJECT.wsgi]`}, {"wsgi.py", "Python", `[.venv/bin/gunicorn, --bind, "127.0.0.1:${PORT}", wsgi]`},
 		{"app.py", "Python", `[python3, app.py]`}, {"main.py", "Python", `[python3, main.py]`}, {"requirements.txt", "Python", `[python3, FILE]`},
 		{"config.ru", "Ruby", `[bundle, exec, puma, -b, "tcp://127.0.0.1:${PORT}"]`}, {"index.php", "PHP", `[php, -S, "127.0.0.1:${PORT}"]`},
 		{"go.mod", "Go, in source", "[./PROGRAM], after go build"}, {"package.json", "Node", "[node, FILE]"},
+		{"server.js", "Node", "[node, server.js]"}, {"app.js", "Node", "[node, app.js]"}, {"index.js", "Node", "[node, index.js]"},
 	} {
 		if c.files[other.file] {
-			return fmt.Sprintf(". It looks like an application of %s (%s): write command: %s in %s", other.of, other.file, other.command, ownFile)
+			return fmt.Sprintf(". It looks like an application of %s (%s): write command: %s in %s", other.of, other.file, other.command, inOwnFile(root, other.command))
 		}
 	}
-	for name := range c.files {
+	for _, name := range slices.Sorted(maps.Keys(c.files)) {
 		switch strings.ToLower(filepath.Ext(name)) {
 		case ".jar":
-			return fmt.Sprintf(". It looks like an application of Java (%s): write command: [java, -jar, %s] in %s", name, name, ownFile)
+			command := fmt.Sprintf("[java, -jar, %s]", name)
+			return fmt.Sprintf(". It looks like an application of Java (%s): write command: %s in %s", name, command, inOwnFile(root, command))
 		case ".csproj", ".sln", ".fsproj":
 			return fmt.Sprintf(". It is a project, not an application (%s): dotnet publish makes one of it", name)
 		}
 	}
-	if len(c.windows) > 0 {
+	switch {
+	case len(c.windows) > 0:
 		return fmt.Sprintf(
 			". %s is a program for Windows: an application for the .NET Framework runs there only, one for .NET runs here when it is published without --self-contained, or with -r linux-x64", c.windows[0])
+	case c.files["index.html"] || c.files["index.htm"]:
+		return ". These are files alone, and none are served without a program that does: give it one as command"
+	case len(c.files) == 0:
+		return ". It is empty"
 	}
 	return ""
+}
+
+// inOwnFile names the folder's own file, with all that has to stand in it beside the command.
+func inOwnFile(root, command string) string {
+	if _, after, ok := strings.Cut(command, "], "); ok {
+		command = strings.TrimSuffix(command, ", "+after)
+	}
+	return fmt.Sprintf(
+		"its site file; for serve that is %s: {apiVersion: ancora/v1, kind: Site, name: %q, placement: {hosts: all}, bindings: [{listener: http}], applications: [{command: %s}]}",
+		ownFile, label(filepath.Base(root)), command)
+}
+
+// label makes a name of a folder's.
+func label(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+	return cmp.Or(strings.Trim(name[:min(len(name), 63)], "-"), "site")
 }
 
 // packaged says that the folder of an application without a section is started by its package.json: its profile is generic.

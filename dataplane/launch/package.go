@@ -133,7 +133,15 @@ func (f *finder) script(script string) (string, []string, error) {
 	if found := f.onPath(name); found != "" {
 		return found, args, nil
 	}
-	return "", nil, fmt.Errorf("names no program: %s is neither in node_modules/.bin nor on PATH", name)
+	return "", nil, fmt.Errorf("names no program: %s is neither in node_modules/.bin nor on PATH: run npm ci in the folder, or write the program itself as command in %s%s", name, ownFile, f.standalone())
+}
+
+// standalone says what a folder that was built to do without its tools, as that of Next.js, is started by.
+func (f *finder) standalone() string {
+	if f.below("server.js") == "" {
+		return ""
+	}
+	return " (server.js is there: [node, server.js])"
 }
 
 // tool is a program that a package brings along: npm puts it on the PATH of scripts.

@@ -45,6 +45,7 @@ func TestPackages(t *testing.T) {
 		"own program":     {`{"scripts":{"start":"./run.sh 1"}}`, map[string]string{"run.sh": "#!/bin/sh\n"}, []string{"run.sh", "1"}, ""},
 		"no program":      {`{"scripts":{"start":"bin/nothing"}}`, nil, nil, "bin/nothing is not below"},
 		"unknown":         {`{"scripts":{"start":"unknown-tool"}}`, nil, nil, "unknown-tool is neither in node_modules/.bin nor on PATH"},
+		"not installed":   {`{"scripts":{"start":"next start"}}`, map[string]string{"server.js": "x"}, nil, "run npm ci in the folder, or write the program itself as command in .ancora/site.yaml (server.js is there: [node, server.js])"},
 		"npm":             {`{"scripts":{"start":"npm run serve"}}`, nil, nil, "by way of npm"},
 		"two commands":    {`{"scripts":{"start":"node build.js && node server.js"}}`, nil, nil, "needs a shell, and none is used: write what it does as command in .ancora/site.yaml"},
 		"variable":        {`{"scripts":{"start":"NODE_ENV=production node server.js"}}`, nil, nil, "needs a shell"},
@@ -125,7 +126,9 @@ func TestPackageWithoutNode(t *testing.T) {
 // A folder for something else is told what to do instead, by name.
 func TestOtherFolders(t *testing.T) {
 	for file, want := range map[string]string{
-		"app.py":      "Python (app.py): write command: [python3, app.py] in .ancora/site.yaml",
+		"app.py":      "Python (app.py): write command: [python3, app.py] in its site file; for serve that is .ancora/site.yaml: {apiVersion: ",
+		"server.js":   "Node (server.js): write command: [node, server.js]",
+		"index.html":  "files alone, and none are served",
 		"manage.py":   "gunicorn",
 		"config.ru":   "Ruby",
 		"index.php":   "PHP",
@@ -138,7 +141,20 @@ func TestOtherFolders(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
-	root := folder(t, map[string]string{"Shop.exe": "pe"})
+	root := folder(t, nil)
+	if _, err := Resolve(input(t, root, nil)); err == nil || !strings.HasSuffix(err.Error(), "one executable. It is empty") {
+		t.Errorf("%v", err)
+	}
+	write(t, root, map[string]string{"Shop": "\x7fELF", "libshop.so": "\x7fELF"})
+	for _, name := range []string{"Shop", "libshop.so"} {
+		if err := os.Chmod(filepath.Join(root, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Resolve(input(t, root, nil)); err == nil || !strings.HasSuffix(err.Error(), "Shop is a program that is not executable, as after a copy from Windows: chmod +x "+root+"/Shop") {
+		t.Errorf("%v", err)
+	}
+	root = folder(t, map[string]string{"Shop.exe": "pe"})
 	if _, err := Resolve(input(t, root, nil)); err == nil || !strings.Contains(err.Error(), "Shop.exe is a program for Windows") || !strings.Contains(err.Error(), ".NET Framework") {
 		t.Errorf("%v", err)
 	}

@@ -114,7 +114,7 @@ func (r *reader) foreignHandler(h *element, path, module string) {
 	case strings.EqualFold(module, "iisnode") && r.foreign == nil:
 		r.foreignTo(h.at, "handlers", module, "this application was written for iisnode: give the site a command, or write an httpPlatform section")
 	case strings.EqualFold(module, "FastCgiModule") && r.foreign == nil:
-		r.foreignTo(h.at, "handlers", module, "this application was written for FastCGI: it needs a program that speaks HTTP")
+		r.foreignTo(h.at, "handlers", module, "this application was written for FastCGI: give the site a command that speaks HTTP, as [php, -S, \"127.0.0.1:${PORT}\"] does")
 	default:
 		kind, _ := h.attribute("type")
 		r.note(h.at, "handler for %q by %s is not honoured: such requests are the application's, if a handler sends them there, and IIS would have answered them itself", path, strings.TrimSpace(module+" "+kind.value))

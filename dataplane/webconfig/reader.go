@@ -110,7 +110,7 @@ func (r *reader) ignored(e *element, path string) { r.note(e.at, "%s is not hono
 func (r *reader) framework(e *element) {
 	for _, child := range e.children {
 		if a, ok := child.attribute("targetFramework"); ok {
-			r.foreignTo(child.at, child.name, "", "this is an application for the .NET Framework %s, which runs on Windows only", a.value)
+			r.foreignTo(child.at, child.name, "", "this is an application for the .NET Framework %s, which runs on Windows only: keep it there, or publish it for .NET 8 or later", a.value)
 		}
 	}
 }

@@ -72,14 +72,14 @@ func TestCheckFaults(t *testing.T) {
 		"FastCGI": {map[string]string{"web.config": section(`<handlers><add name="php" path="*.php" verb="*" modules="FastCgiModule" /></handlers>`)}, "500.0",
 			[]string{`error web.config:2:11 handlers="FastCgiModule": this application was written for FastCGI: `}},
 		".NET Framework": {map[string]string{"web.config": "<configuration><system.web>\n<compilation targetFramework=\"4.8\" />\n</system.web></configuration>"}, "500.0",
-			[]string{"error web.config:2:1 compilation: this is an application for the .NET Framework 4.8, which runs on Windows only"}},
+			[]string{"error web.config:2:1 compilation: this is an application for the .NET Framework 4.8, which runs on Windows only: keep it there, or publish it for .NET 8 or later"}},
 		"win-x64": {map[string]string{
 			"web.config": section(`<aspNetCore processPath=".\App.exe" />`), "App.exe": "MZ", "App.dll": "MZ",
 			"App.runtimeconfig.json": `{"runtimeOptions":{"includedFrameworks":[{"name":"Microsoft.NETCore.App","version":"10.0.0"}]}}`,
 			"App.deps.json":          `{"runtimeTarget":{"name":".NETCoreApp,Version=v10.0/win-x64"}}`,
 		}, "500.0", []string{"error web.config:2:13 App.dll was published with its own .NET for win-x64 (self-contained): publish it without --self-contained, or with -r linux-x64"}},
 		"Windows only": {map[string]string{"web.config": section(`<aspNetCore processPath=".\App.exe" />`), "App.exe": "MZ"}, "500.0",
-			[]string{`error web.config:2:13 processPath=".\App.exe" is a program for Windows, and there is no App.dll with its runtimeconfig.json beside it`}},
+			[]string{`error web.config:2:13 processPath=".\App.exe" is a program for Windows, and there is no App.dll with its runtimeconfig.json beside it: publish it without --self-contained, or with -r linux-x64`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := lab.Dir(t)
@@ -242,4 +242,27 @@ func TestWarningsOfAFleet(t *testing.T) {
 		}
 	}
 	checked(t, 0, []string{"warning the debug log is on (INFO)"}, file, "--policy", h.Policy)
+}
+
+// What check tells to write for a folder of another kind is a site file as it stands.
+func TestCheckSaysWhatToWrite(t *testing.T) {
+	for _, file := range []string{"manage.py", "app.py", "requirements.txt", "config.ru", "index.php", "go.mod", "server.js", "shop-1.0.jar"} {
+		root := lab.Folder(t, lab.Dir(t), "2024", map[string]string{file: "x"})
+		out := checked(t, 1, []string{"error there is no web.config"}, root)
+		line, _, _ := strings.Cut(out, "\n")
+		_, text, ok := strings.Cut(line, ".ancora/site.yaml: ")
+		if !ok {
+			t.Errorf("%s: no file to write in %s", file, line)
+			continue
+		}
+		if err := os.Mkdir(filepath.Join(root, ".ancora"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		lab.Write(t, filepath.Join(root, ".ancora"), "site.yaml", text+"\n")
+		// The programs need not be here.
+		r := lab.Run(t, nil, lab.Bin(t, "ancora-agent"), "check", root)
+		if strings.Contains(r.Out, "site.yaml") || strings.Contains(r.Out, "there is no web.config") || r.Errors != "" {
+			t.Errorf("%s: with %s\n%s%s", file, text, r.Out, r.Errors)
+		}
+	}
 }
