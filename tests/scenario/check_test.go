@@ -266,3 +266,20 @@ func TestCheckSaysWhatToWrite(t *testing.T) {
 		}
 	}
 }
+
+// A site file that import wrote names listeners of the hosts: check needs no address for them, serve asks for all at once.
+func TestCheckListeners(t *testing.T) {
+	dir := lab.Dir(t)
+	root := lab.Folder(t, dir, "www", nil)
+	if err := lab.CopyProgram(lab.Bin(t, "childapp"), filepath.Join(root, "childapp")); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(siteText("shop", root, ""), "  - listener: http\n", "  - listener: http\n  - listener: second\n  - listener: first\n", 1)
+	file := lab.Write(t, dir, "shop.yaml", text)
+	checked(t, 0, []string{"note starts " + root + "/childapp"}, file)
+	r := lab.Run(t, nil, lab.Bin(t, "ancora-agent"), "serve", file, "--listen", "127.0.0.1:8080", "--data", dir+"/data")
+	want := "ancora-agent: listener first has no address: --listen first=127.0.0.1:8081\nlistener second has no address: --listen second=127.0.0.1:8082\n"
+	if r.Code != 2 || !strings.HasSuffix(r.Errors, want) {
+		t.Errorf("exit code %d\n%s", r.Code, r.Errors)
+	}
+}

@@ -183,7 +183,7 @@ func TestExplainServed(t *testing.T) {
 	if r := ask("--from", "10.0.0.1", "--json"); !bytes.Contains([]byte(r.Out), []byte(`"starts": true`)) {
 		t.Errorf("%s%s", r.Out, r.Errors)
 	}
-	if r := ask("--from", "me"); r.Code != 2 || !strings.Contains(r.Errors, "address is none") {
+	if r := ask("--from", "me"); r.Code != 2 || !strings.Contains(r.Errors, `--from "me" is no address`) {
 		t.Errorf("%d %s", r.Code, r.Errors)
 	}
 	r := lab.Run(t, env, lab.Bin(t, "ancora-agent"), "explain", "http://a/?hush", "--run-dir", dir+"/none")

@@ -44,8 +44,8 @@ Exit code 0: no errors, 1: errors, 2: usage.`,
 		Args: arguments(1),
 		RunE: func(_ *cobra.Command, args []string) error { return checkFolder(env, o, args[0]) },
 	}
-	c.Flags().StringVar(&o.policy, "policy", "", "look as `run` would under this policy of the host (default: as `serve` would)")
-	c.Flags().StringArrayVar(&o.listen, "listen", nil, "address that `serve` would listen on, or NAME=ADDRESS (default 127.0.0.1:8080); not with --policy")
+	c.Flags().StringVar(&o.policy, "policy", "", "look as run would under this policy `file` of the host (default: as serve would)")
+	c.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` that serve would listen on, or NAME=ADDRESS (default 127.0.0.1:8080); not with --policy")
 	c.Flags().StringVar(&o.user, "user", "", "user to run applications as when this is root (default: the policy's, else 65534); root must be asked for by name")
 	c.Flags().StringVar(&o.profile, "profile", "", "aspnetcore or generic, for applications that name no profile")
 	c.Flags().StringVarP(&o.output, "output", "o", "text", "text: one line a finding; json: one object")
@@ -112,8 +112,14 @@ func (o *checkOptions) config(env environment, path string, sites []*site.Site) 
 		return config, nil
 	}
 	s := serveOptions{listen: o.listen, user: o.user}
+	s.listen = append([]string{}, o.listen...)
 	if len(o.listen) == 0 {
 		s.listen = append(s.listen, defaultListen)
+	}
+	for _, w := range sites { // nothing listens: serve asks for what is missing
+		for _, b := range w.Bindings {
+			s.listen = append([]string{b.Listener + "=" + defaultListen}, s.listen...)
+		}
 	}
 	listeners, err := s.listeners(sites)
 	config.Policy = s.hostPolicy(listeners, nil)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -46,8 +47,8 @@ was meant or not sure; the last line is the answer.`,
 	c.Flags().StringVar(&o.method, "method", "GET", "method of the request")
 	c.Flags().StringVar(&o.from, "from", "", "`address` of the client; without one rules about clients are left out")
 	c.Flags().StringVar(&o.listener, "listener", "", "name of the listener that the request comes in by (default the one that the URL means)")
-	c.Flags().StringVar(&o.run, "run-dir", "", "directory of the admin socket (default: that of `run`; of serve: its --data)")
-	c.Flags().StringVar(&o.served, "served", "", "folder or file that `serve` was started with, without --data, instead of --run-dir")
+	c.Flags().StringVar(&o.run, "run-dir", "", "`directory` of the admin socket (default: that of run; of serve: its --data)")
+	c.Flags().StringVar(&o.served, "served", "", "folder or `file` that serve was started with, without --data, instead of --run-dir")
 	c.Flags().BoolVar(&o.json, "json", false, "print the explanation as JSON")
 	return c
 }
@@ -75,6 +76,11 @@ func (o *explainOptions) socket(env environment) (string, error) {
 func explainURL(ctx context.Context, env environment, o explainOptions, text string) error {
 	if _, err := explain.ParseURL(text); err != nil {
 		return usageError{err}
+	}
+	if o.from != "" {
+		if _, err := netip.ParseAddr(o.from); err != nil {
+			return usageError{fmt.Errorf("--from %q is no address", o.from)}
+		}
 	}
 	socket, err := o.socket(env)
 	if err != nil {

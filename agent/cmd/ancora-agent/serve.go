@@ -120,12 +120,13 @@ func (o *serveOptions) listeners(sites []*site.Site) (map[string]string, error) 
 		}
 		all[name] = address
 	}
-	for name := range named {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(named)) {
 		if all[name] == "" {
-			return nil, fmt.Errorf("listener %s has no address: --listen %s=127.0.0.1:8080", name, name)
+			problems = append(problems, fmt.Errorf("listener %s has no address: --listen %s=127.0.0.1:%d", name, name, 8080+len(all)+len(problems)))
 		}
 	}
-	return all, nil
+	return all, errors.Join(problems...)
 }
 
 // edges lets every listener trust the proxies that were named.
