@@ -134,6 +134,9 @@ func findSource(from string) (*source, error) {
 				continue
 			}
 			s, err := sourceOf(filepath.Join(from, e.Name()))
+			if wanted == "applicationHost.config" && err == nil {
+				err = redirected(from, entries)
+			}
 			for j, other := range entries {
 				if i != j && wanted == "applicationHost.config" && err == nil {
 					s.beside = append(s.beside, other.Name())
@@ -143,6 +146,22 @@ func findSource(from string) (*source, error) {
 		}
 	}
 	return nil, &fileError{from, errors.New("holds neither applicationHost.config nor web.config")}
+}
+
+// redirected refuses the folder of a server whose configuration is a shared one: what lies there is what it had before.
+func redirected(folder string, entries []os.DirEntry) error {
+	for _, e := range entries {
+		if !strings.EqualFold(e.Name(), "redirection.config") {
+			continue
+		}
+		file := filepath.Join(folder, e.Name())
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return &fileError{file, errors.Unwrap(err)}
+		}
+		return iisconfig.Redirected(file, content)
+	}
+	return nil
 }
 
 func sourceOf(file string) (*source, error) {

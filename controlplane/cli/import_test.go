@@ -107,6 +107,23 @@ func TestImportFolder(t *testing.T) {
 	}
 }
 
+// A server that takes its configuration from a share has an old one beside the file that says so.
+func TestImportRedirected(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "applicationHost.config", hostConfig)
+	file := write(t, dir, "redirection.config", `<configuration><configurationRedirection enabled="true" path="\\nas\iis" /></configuration>`)
+	for _, from := range []string{dir, file} {
+		code, out, errors := call(t, nil, "", append([]string{"import", from}, mapped...)...)
+		if code != exitUsage || out != "" || !strings.Contains(errors, file+`:1:42: configurationRedirection: the configuration of this server is in \\nas\iis,`) {
+			t.Errorf("%s: code %d, %s%s", from, code, out, errors)
+		}
+	}
+	write(t, dir, "redirection.config", `<configuration><configurationRedirection /></configuration>`)
+	if code, _, errors := call(t, nil, "", append([]string{"import", dir}, mapped...)...); code != exitOK {
+		t.Errorf("code %d, %s", code, errors)
+	}
+}
+
 // The web.config of a published folder is a site of its own; its folder is where it stands unless a map says otherwise.
 func TestImportWebConfig(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "Publish")

@@ -209,7 +209,7 @@ func (m *maker) certificate(s *site.Site, e *xmltree.Element, a address) *site.T
 	pair := site.Certificate{Cert: m.options.Certificates + "/" + name + ".crt", Key: m.options.Certificates + "/" + name + ".key"}
 	where := "it is in the certificate store of Windows: export it with its key"
 	if flags&flagCentralStore != 0 {
-		where = fmt.Sprintf("it is %s.pfx of the central certificate store", name)
+		where = fmt.Sprintf("take %s.pfx of the central certificate store", name)
 	}
 	m.say(ToDo, e.At, "certificate of binding https %s: %s, and put it on the hosts as PEM: %s and %s", a, where, pair.Cert, pair.Key)
 	return &site.TLS{Certificates: []site.Certificate{pair}}

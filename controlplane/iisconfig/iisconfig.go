@@ -163,6 +163,8 @@ func (r *reader) configuration(root *xmltree.Element) {
 			r.locations = append(r.locations, e)
 		case "system.webServer":
 			r.server(NoEquivalent, e.At, "system.webServer holds what all sites share (%s): ancora reads a web.config of the application only, so what a site needs of this belongs there", names(e))
+		case "configurationRedirection":
+			r.redirected(e)
 		case "configSections", "configProtectedData":
 			r.server(NotNeeded, e.At, "%s is about the file itself", e.Name)
 		default:
@@ -178,6 +180,30 @@ func (r *reader) configuration(root *xmltree.Element) {
 		r.site(s)
 	}
 	r.elsewhere()
+}
+
+// redirected refuses the file in which a server says that its configuration is a shared one, somewhere else.
+func (r *reader) redirected(e *xmltree.Element) {
+	if on, ok := (scope{e}).on("enabled"); ok {
+		path, _ := e.Attribute("path")
+		r.wrong(on.At, "configurationRedirection: the configuration of this server is in %s, what lies beside this file is not in use: import that folder", path.Value)
+	}
+}
+
+// Redirected refuses a redirection.config by which a server has its configuration somewhere else. Its error is an Errors.
+func Redirected(file string, content []byte) error {
+	root, problem := xmltree.Read(content)
+	if problem != nil {
+		return nil // IIS's own file, and not what was asked for
+	}
+	r := &reader{file: file}
+	if e := child(root, "configurationRedirection"); e != nil {
+		r.redirected(e)
+	}
+	if len(r.problems) > 0 {
+		return r.problems
+	}
+	return nil
 }
 
 // host reads the pools and finds the sites.

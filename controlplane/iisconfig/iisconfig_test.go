@@ -208,6 +208,19 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// What is for the .NET Framework is not to be carried into a web.config, and its keys are secrets.
+func TestFrameworkSections(t *testing.T) {
+	text := strings.Replace(small, "</configuration>", `<location path="s"><system.web><machineKey validationKey="hush"/></system.web></location></configuration>`, 1)
+	result, err := Read("f", []byte(text), options(t, `C:\s=/srv/s`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := fmt.Sprintf("%+v", result.Sites[0].Lines)
+	if !strings.Contains(said, `no equivalent Text:system.web for "s": it is for the .NET Framework (machineKey)`) || strings.Contains(said, "hush") {
+		t.Error(said)
+	}
+}
+
 // All that is wrong is told at once, with its place, and nothing is given.
 func TestProblems(t *testing.T) {
 	for name, c := range map[string]struct{ from, to, want string }{

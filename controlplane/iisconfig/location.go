@@ -19,6 +19,10 @@ func (r *reader) elsewhere() {
 		for _, group := range e.Children {
 			for _, section := range leaves(group, "") {
 				where := fmt.Sprintf("%s for %q", section.path, path.Value)
+				if section.path == "system.web" {
+					s.orServer(r, Line{section.e.At.Line, NoEquivalent, where + ": it is for the .NET Framework (" + names(section.e) + "), and ASP.NET Core reads nothing of it"})
+					continue
+				}
 				if s == nil {
 					r.server(NoEquivalent, section.e.At, "%s: ancora reads a web.config of the application only, so what a site needs of this belongs there", where)
 					continue
@@ -27,6 +31,15 @@ func (r *reader) elsewhere() {
 			}
 		}
 	}
+}
+
+// orServer keeps a line with its site, or with the server where there is none.
+func (s *Site) orServer(r *reader, l Line) {
+	if s == nil {
+		r.out.Server = append(r.out.Server, l)
+		return
+	}
+	s.Lines = append(s.Lines, l)
 }
 
 // named finds the site of a location; that of another site, or of all, is none.
