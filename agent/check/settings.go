@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ancora-fleet/ancora/dataplane/launch"
+	"github.com/ancora-fleet/ancora/dataplane/regular"
 )
 
 // settingsTrouble says which of the files that the standard builders of .NET read from the content root is no JSON: such an
@@ -20,8 +21,8 @@ func settingsTrouble(dir, environment string) (all []Trouble) {
 	}
 	for _, name := range names {
 		file := filepath.Join(dir, name)
-		content, err := readSome(file)
-		if err != nil || len(content) >= settingsLimit || bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
+		content, err := regular.Read(file, settingsLimit)
+		if err != nil || bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
 			continue
 		}
 		text := strict(content)
