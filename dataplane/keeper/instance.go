@@ -150,7 +150,7 @@ func (k *Keeper) fork(i *instance, spec *protocol.Spec) error {
 		defer pipe.Close()
 		files[1+n] = pipe.Fd()
 	}
-	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: append(spec.Env, proctree.MarkVariable+"="+i.Mark), Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
+	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: proctree.Marked(spec.Env, i.Mark), Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
 	if spec.Switch {
 		attr.Sys.Credential = &syscall.Credential{Uid: spec.UID, Gid: spec.GID, Groups: spec.Groups}
 	}

@@ -8,12 +8,20 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // MarkVariable is the environment variable that carries an instance's mark.
 const MarkVariable = "ANCORA_INSTANCE"
+
+// Marked gives an environment with a mark, and with no other: who reads the first of two and passes that on would lose it.
+func Marked(environ []string, mark string) []string {
+	prefix := MarkVariable + "="
+	others := slices.DeleteFunc(slices.Clone(environ), func(v string) bool { return strings.HasPrefix(v, prefix) })
+	return append(others, prefix+mark)
+}
 
 // Process is one line of the process table.
 type Process struct {

@@ -119,3 +119,14 @@ func FuzzParseSockets(f *testing.F) {
 		}
 	})
 }
+
+// Who reads the first of two variables of a name must find the mark: what an application's own settings say does not stand beside it.
+func TestMarked(t *testing.T) {
+	given := []string{"A=b", MarkVariable + "=another", MarkVariable + "S=c", "EMPTY="}
+	if got, want := Marked(given, "1"), []string{"A=b", MarkVariable + "S=c", "EMPTY=", MarkVariable + "=1"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if given[1] != MarkVariable+"=another" {
+		t.Errorf("what was given has changed: %v", given)
+	}
+}
