@@ -126,6 +126,9 @@ func (r *reader) document() (*Element, *Problem) {
 		case xml.EndElement:
 			open = open[:len(open)-1]
 		case xml.CharData:
+			if len(open) == 0 && len(bytes.TrimSpace(token)) > 0 { // the decoder lets it pass, XML does not
+				return nil, r.outside(start, token)
+			}
 			r.text(open, start, token)
 		}
 	}
@@ -133,12 +136,21 @@ func (r *reader) document() (*Element, *Problem) {
 
 func (r *reader) text(open []*Element, start int, data []byte) {
 	trimmed := bytes.TrimSpace(data)
-	if len(trimmed) == 0 || len(open) == 0 || open[len(open)-1].Text != nil {
+	if len(trimmed) == 0 || open[len(open)-1].Text != nil {
 		return
 	}
+	open[len(open)-1].Text = &Attribute{Value: string(trimmed), At: r.begin(start)}
+}
+
+// outside is text that stands in no element, as what is left of a longer file that was overwritten.
+func (r *reader) outside(start int, data []byte) *Problem {
+	return r.problem(r.begin(start), "is not XML: %.40q stands outside of the root element", bytes.TrimSpace(data))
+}
+
+// begin is where text begins that has space before it.
+func (r *reader) begin(start int) Place {
 	raw := r.content[start:]
-	lead := len(raw) - len(bytes.TrimLeft(raw, " \t\r\n"))
-	open[len(open)-1].Text = &Attribute{Value: string(trimmed), At: r.place(start + lead)}
+	return r.place(start + len(raw) - len(bytes.TrimLeft(raw, " \t\r\n")))
 }
 
 // element reads the start tag again for the places of its attributes: the decoder has proven it well-formed.

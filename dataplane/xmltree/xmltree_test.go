@@ -26,6 +26,8 @@ func TestProblems(t *testing.T) {
 		want Problem
 	}{
 		"document type": {"<!DOCTYPE a>\n<a/>", Problem{Place{1, 1}, "", "", "a document type declaration is refused"}},
+		"text behind":   {"<a/>\n >\n", Problem{Place{2, 2}, "", "", "is not XML: \">\" stands outside of the root element"}},
+		"text before":   {"x<a/>", Problem{Place{1, 1}, "", "", "is not XML: \"x\" stands outside of the root element"}},
 		"second root":   {"<a/>\n <b/>", Problem{Place{2, 2}, "", "", "<b> is a second root element"}},
 		"twice":         {"<a b='1' b='2'/>", Problem{Place{1, 10}, "b", "2", "stands twice in <a>"}},
 		"empty":         {"", Problem{Place{1, 1}, "", "", "is not XML: there is no element"}},
