@@ -18,12 +18,24 @@ func isFalse(e *element, name string) bool {
 	return strings.EqualFold(a.value, "false")
 }
 
+// elsewhere says of a section that what it holds stands in another file. Nobody reads that one, so it may keep visitors out.
+func (r *reader) elsewhere(e *element, name string) bool {
+	source, ok := e.attribute("configSource")
+	if ok {
+		r.closed(source.at, name, "stands in another file, %s, which is not read: it may keep visitors out", source.value)
+	}
+	return ok
+}
+
 // authentication is a group: only that visitors may stay unknown is what makes a site open.
 func (r *reader) authentication(e *element, path string) {
 	if len(e.children) == 0 {
 		r.ignored(e, path)
 	}
 	for _, s := range e.children {
+		if s.name == "anonymousAuthentication" && r.elsewhere(s, s.name) {
+			continue
+		}
 		if s.name == "anonymousAuthentication" && isFalse(s, "enabled") {
 			r.closed(s.at, "anonymousAuthentication", "is disabled, so that visitors have to log on")
 			continue
@@ -44,6 +56,9 @@ func (r *reader) token() {
 
 // authorization says who may come in. Everybody may unless something denies, or what IIS allows is taken away.
 func (r *reader) authorization(e *element, path string) {
+	if r.elsewhere(e, "authorization") {
+		return
+	}
 	var taken, denied *element // what IIS allows is taken away, somebody is denied
 	for _, rule := range e.children {
 		access, _ := rule.attribute("accessType")
@@ -69,6 +84,9 @@ func (r *reader) authorization(e *element, path string) {
 
 // dynamicIPSecurity shuts out who asks too often.
 func (r *reader) dynamicIPSecurity(e *element, path string) {
+	if r.elsewhere(e, "dynamicIpSecurity") {
+		return
+	}
 	for _, s := range e.children {
 		if isTrue(s, "enabled") && !isTrue(e, "enableLoggingOnlyMode") {
 			r.closed(s.at, "dynamicIpSecurity", "shuts out who asks too often (%s)", s.name)
@@ -81,7 +99,7 @@ func (r *reader) dynamicIPSecurity(e *element, path string) {
 // rewrite has rules that forbid, and others that visitors would miss.
 func (r *reader) rewrite(e *element) {
 	for _, rules := range e.children {
-		if rules.name != "rules" {
+		if rules.name != "rules" || r.elsewhere(rules, "rewrite") {
 			continue
 		}
 		for _, rule := range rules.children {
