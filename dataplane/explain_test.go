@@ -76,8 +76,10 @@ func (s *explained) app(r *runningSite, path, config string, change func(*app.Sp
 	}
 	spec := &app.Spec{
 		Root: root, Pool: supervise.Config{Site: r.name, Application: path, Revision: 3, Instances: 1}, Limits: turnstile.Limits{Places: 1, Line: 0},
-		Handlers: handlers(c.Mapping()), Mapped: mapped(&launch.Plan{Handlers: c.Mapping(), Everything: c.Everything()}),
-		Answers: app.Answers{Filter: filter.Compile(webconfig.Rules(c.Edits))},
+		Answers: app.Answers{
+			Filter: filter.Compile(webconfig.Rules(c.Edits)), Handlers: handlers(c.Mapping()),
+			Mapped: mapped(&launch.Plan{Handlers: c.Mapping(), Everything: c.Everything()}),
+		},
 	}
 	if change != nil {
 		change(spec)

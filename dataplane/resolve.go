@@ -178,15 +178,18 @@ func (s *Server) spec(w *site.Site, a *site.Application, root string, who accoun
 			Keeper: s.config.Keeper, Journal: s.config.Journal, Ports: s.ports, Logger: s.log.Named("supervise"),
 		},
 		Least: plan.Least, Cookie: plan.Cookie, Root: root, Answers: answersOf(plan), Drain: plan.Drain, Alone: plan.Alone, Pinned: plan.Pinned, Generic: !paired, RequestTimeout: plan.Request,
-		BodyLimit: bodyLimit(plan.BodyLimit), Handlers: handlers(plan.Handlers), Mapped: mapped(plan),
-		Limits:  turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
-		Recycle: s.recycleRules(w, a),
+		BodyLimit: bodyLimit(plan.BodyLimit),
+		Limits:    turnstile.Limits{Places: plan.Concurrency, Line: plan.Queue, Patience: plan.QueueTimeout},
+		Recycle:   s.recycleRules(w, a),
 	}
 }
 
 // answersOf takes out of a plan what also holds where nothing can be started.
 func answersOf(plan *launch.Plan) app.Answers {
-	return app.Answers{Filter: filter.Compile(plan.Rules), PlainErrors: plan.PlainErrors, Development: plan.Development, ErrorLink: plan.ErrorLink}
+	return app.Answers{
+		Filter: filter.Compile(plan.Rules), Handlers: handlers(plan.Handlers), Mapped: mapped(plan),
+		PlainErrors: plan.PlainErrors, Development: plan.Development, ErrorLink: plan.ErrorLink,
+	}
 }
 
 func loopback(address string) bool {

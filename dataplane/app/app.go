@@ -51,10 +51,6 @@ type Spec struct {
 	Least bool
 	// Cookie brings visitors back to the instance that answered before.
 	Cookie bool
-	// Handlers says which requests go to the application (SCH-6); nil: all. The others get 404.
-	Handlers *route.Handlers
-	// Mapped describes each of them; where Handlers is nil, the one that sends everything to the application, if there is one.
-	Mapped []Mapped
 	// Generic forwards in the manner of the generic profile.
 	Generic bool
 	Answers
@@ -64,6 +60,10 @@ type Spec struct {
 type Answers struct {
 	// Filter is what the application's web.config asks of requests and answers; nil: nothing.
 	Filter *filter.Set
+	// Handlers says which requests go to the application (SCH-6); nil: all. The others get 404.
+	Handlers *route.Handlers
+	// Mapped describes each of them; where Handlers is nil, the one that sends everything to the application, if there is one.
+	Mapped []Mapped
 	// PlainErrors leaves the page of a failed start out: its status is all there is (ERR-4).
 	PlainErrors bool
 	// Development shows visitors why it does not start.

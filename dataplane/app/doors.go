@@ -171,19 +171,20 @@ type failed struct {
 	reason *Refusal
 }
 
-// Serve has the rules that could be read asked first: whom they keep out is told nothing else.
+// Serve has what could be read asked first: whom the rules keep out is told nothing else, and a request that no handler would
+// send to the application does not meet what is wrong with it.
 func (d *failed) Serve(r *forward.Request, w forward.ResponseWriter) {
 	if d.reason == nil {
 		send(w, page.Unavailable("The application behind this address cannot run as it is configured."), 0)
 		return
 	}
-	j := d.reason.judge(r, nil)
+	j := d.reason.handled(r, d.reason.judge(r, nil))
 	p := d.reason.page()
 	switch {
 	case j.by == byRules && j.status == filter.Abort:
 		w.Abort(errAborted)
 		return
-	case j.by == byRules:
+	case j.by != byNothing:
 		p = j.refusal()
 	}
 	d.app.answer(w, &d.reason.Answers, j.is, p, 0)

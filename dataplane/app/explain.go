@@ -110,6 +110,10 @@ func (d *failed) explain(r *forward.Request, t *explain.Trail) {
 	if stopped {
 		return
 	}
+	if j = d.reason.handled(r, j); j.by == byHandlers {
+		d.reason.unmapped(r, t, j)
+		return
+	}
 	for _, step := range problems(d.reason.Err) {
 		d.reason.stop(t, j.is, explain.Config, d.reason.page(), "%s", step.Text).At(step.Place)
 	}
@@ -143,10 +147,7 @@ func (d *running) explain(r *forward.Request, t *explain.Trail) {
 	}
 	switch j = d.further(r, j); j.by {
 	case byHandlers:
-		step := d.spec.stop(t, j.is, explain.Handler, j.refusal(), "no handler of web.config sends %s of this path to the application", r.Method)
-		if len(d.spec.Mapped) > 0 {
-			step.At(d.spec.Mapped[0].At)
-		}
+		d.spec.unmapped(r, t, j)
 		return
 	case bySize:
 		d.spec.stop(t, j.is, explain.Rules, j.refusal(), "the body is larger than the application takes")
@@ -176,6 +177,14 @@ func (of *Answers) explain(r *forward.Request, t *explain.Trail) (judgement, boo
 		t.Pass(explain.Rules, "the rules of web.config let it pass")
 	}
 	return j, false
+}
+
+// unmapped ends the trail of a request that no handler sends to the application.
+func (of *Answers) unmapped(r *forward.Request, t *explain.Trail, j judgement) {
+	step := of.stop(t, j.is, explain.Handler, j.refusal(), "no handler of web.config sends %s of this path to the application", r.Method)
+	if len(of.Mapped) > 0 {
+		step.At(of.Mapped[0].At)
+	}
 }
 
 func placeOf(s filter.Source) explain.Place {

@@ -75,12 +75,19 @@ func (d *running) further(r *forward.Request, j judgement) judgement {
 	if j.by != byNothing {
 		return j
 	}
-	opt := d.options(j.is)
-	switch h := d.spec.Handlers; {
-	case h != nil && !h.Take(r.Method, r.Path[len(r.Base):]):
-		j.by = byHandlers
-	case opt.TooLarge(r):
+	if j = d.spec.handled(r, j); j.by != byNothing {
+		return j
+	}
+	if opt := d.options(j.is); opt.TooLarge(r) {
 		j.by = bySize
+	}
+	return j
+}
+
+// handled asks the handlers about a request that the rules let pass.
+func (of *Answers) handled(r *forward.Request, j judgement) judgement {
+	if h := of.Handlers; j.by == byNothing && h != nil && !h.Take(r.Method, r.Path[len(r.Base):]) {
+		j.by = byHandlers
 	}
 	return j
 }

@@ -62,6 +62,18 @@ func TestRefusedIsDressed(t *testing.T) {
 		}
 		s.event(t, "[1034]", "bogus")
 	})
+	t.Run("what no handler maps", func(t *testing.T) {
+		for model, code := range map[string]string{"outofprocess": "502.5", "inprocess": "500.0"} {
+			dir := lab.Dir(t)
+			lab.Folder(t, dir, "root", map[string]string{"web.config": fmt.Sprintf(`<configuration><system.webServer>
+<handlers><add name="api" path="api/*" verb="GET" modules="AspNetCoreModuleV2"/></handlers>
+<aspNetCore processPath="bogus" hostingModel="%s"/></system.webServer></configuration>`, model)})
+			s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", dir+"/root", "")))
+			told(t, "mapped", lab.Get(t, s.address, "/api/x"), int(code[0]-'0')*100+int(code[2]-'0'), code)
+			told(t, "another path", lab.Get(t, s.address, "/picture.png"), 404, "404")
+			told(t, "another method", visit(t, s.address, "DELETE /api/x HTTP/1.1", "").response(t), 404, "404")
+		}
+	})
 	t.Run("in-process, without a page", func(t *testing.T) {
 		a := lab.Get(t, folder(t, `hostingModel="inprocess" disableStartUpErrorPage="true"`, "").address, "/")
 		told(t, "refused", a, 500, "500.0")
