@@ -150,7 +150,7 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *r
 		spec.Pool.Meter = r.observer.meter.Application(path)
 		a := r.apps[path]
 		if a == nil {
-			a = s.newApp(r.name, path, spec.Root)
+			a = s.newApp(wanted, path, spec.Root)
 			r.apps[path] = a
 		}
 		a.drain, a.shutdown, a.pinned = spec.Drain, spec.Pool.Shutdown, spec.Pinned
@@ -161,7 +161,7 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *r
 	for path, refused := range found.refused {
 		a := r.apps[path]
 		if a == nil {
-			a = s.newApp(r.name, path, refused.root)
+			a = s.newApp(wanted, path, refused.root)
 			r.apps[path] = a
 		}
 		s.refused(r.name, a, refused.Refusal)
@@ -185,13 +185,18 @@ func (f *resolution) rootOf(path string) string {
 	return f.refused[path].root
 }
 
-func (s *Server) newApp(name, path, root string) *runningApp {
+// newApp makes an application of a site, whose folder is root with symbolic links resolved.
+func (s *Server) newApp(of *site.Site, path, root string) *runningApp {
+	name, written := of.Name, root
+	if i := slices.IndexFunc(of.Applications, func(a site.Application) bool { return a.Path == path }); i >= 0 {
+		written = of.Applications[i].Root
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &runningApp{path: path, root: root, cancel: cancel, following: following{live: ctx}}
 	a.app = app.New(name, path, a.root, s.log.Named("app"), s.notify)
 	a.app.SetNotices(s.desired.Notices)
 	s.apps.Go(func() { a.app.Run(ctx) })
-	s.apps.Go(func() { watchConfig(ctx, a.root, func() { s.configChanged(name, path) }) })
+	s.apps.Go(func() { watchConfig(ctx, written, a.root, func() { s.configChanged(name, path) }) })
 	return a
 }
 

@@ -2,14 +2,13 @@ package dataplane
 
 import (
 	"context"
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-
-	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
 
 const slowPoll = 2 * time.Second
@@ -24,10 +23,11 @@ type rest struct {
 func deployment() rest { return rest{quiet: time.Second, most: 30 * time.Second, all: true} }
 
 // watchConfig calls changed after each change of the folder's web.config, in any spelling, until ctx ends: by events,
-// and by a slow poll where there are none. A deployment writes more than web.config, in any order, and is let finish.
-func watchConfig(ctx context.Context, root string, changed func()) {
+// and by a slow poll where there are none. A deployment writes more than web.config, in any order, and is let finish. written is
+// the folder as the site spells it: where that is a link that leads elsewhere now, there is another web.config.
+func watchConfig(ctx context.Context, written, root string, changed func()) {
 	ours := func(file string) bool { return strings.EqualFold(file, "web.config") }
-	watch(ctx, []string{root}, ours, deployment(), func() stamp { return configStamp(root) }, changed)
+	watch(ctx, []string{root}, ours, deployment(), func() stamp { return configStamp(written, root) }, changed)
 }
 
 // watch calls changed after each change of what look sees, until ctx ends. It looks when files of dirs that are ours have
@@ -85,20 +85,24 @@ func follow[T comparable](ctx context.Context, events <-chan fsnotify.Event, our
 
 // stamp changes with every write and touch.
 type stamp struct {
-	name string
-	size int64
-	time time.Time
+	leads string // the folder, symbolic links resolved
+	name  string
+	time  time.Time
+	size  int64
+	// content is a digest: files of builds that give all of them the same time may have the same length as well.
+	content [sha256.Size]byte
 }
 
 // configStamp looks at the file that would be read.
-func configStamp(root string) stamp {
-	file, err := webconfig.Find(root)
+func configStamp(written, root string) stamp {
+	leads, err := filepath.EvalSymlinks(written)
+	s := stamp{leads: leads}
 	if err != nil {
-		return stamp{}
+		s.leads = root // a link that is being replaced
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return stamp{}
+	file, content, _ := configFile(root)
+	if info, err := os.Stat(file); err == nil {
+		s.name, s.time, s.size, s.content = file, info.ModTime(), info.Size(), sha256.Sum256(content)
 	}
-	return stamp{file, info.Size(), info.ModTime()}
+	return s
 }

@@ -2,7 +2,10 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,5 +82,46 @@ func TestConfigRests(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A file of the same time and length has changed when it says something else, and a link that leads to another folder has
+// another file; a link that is gone for the moment has none yet.
+func TestConfigStamp(t *testing.T) {
+	dir := t.TempDir()
+	put := func(folder, text string) {
+		file := filepath.Join(dir, folder, "web.config")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644), os.Chtimes(file, time.Unix(1, 0), time.Unix(1, 0))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link, one := filepath.Join(dir, "current"), filepath.Join(dir, "one")
+	lead := func(to string) {
+		if err := errors.Join(os.RemoveAll(link), os.Symlink(to, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func() stamp { return configStamp(link, one) }
+	put("one", "10")
+	put("two", "10")
+	lead("one")
+	before := look()
+	if again := look(); again != before {
+		t.Errorf("%v, then %v", before, again)
+	}
+	put("one", "20")
+	if now := look(); now == before {
+		t.Errorf("another content is not seen: %v", now)
+	}
+	put("one", "10")
+	lead("two")
+	if now := look(); now == before {
+		t.Errorf("another folder is not seen: %v", now)
+	}
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if now := look(); now != before {
+		t.Errorf("a missing link counts: %v", now)
 	}
 }

@@ -1,8 +1,11 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,4 +108,37 @@ func TestOfflineIsDressed(t *testing.T) {
 	if a.Status != 503 || a.Body != "closed" || a.Header.Get("X-Shop") != "ours" {
 		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
 	}
+}
+
+// A root that is a link is the folder that it leads to: when a deployment moves it, web.config and app_offline.htm of the new one count.
+func TestRootLinkMoves(t *testing.T) {
+	dir := lab.Dir(t)
+	for _, release := range []string{"one", "two"} {
+		lab.Folder(t, dir, release, map[string]string{
+			"web.config": section(`<httpProtocol><customHeaders><add name="X-Release" value="` + release + `"/></customHeaders></httpProtocol>`),
+		})
+	}
+	link := filepath.Join(dir, "current")
+	if err := os.Symlink("one", link); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, dir, lab.Write(t, dir, "site.yaml", siteText("shop", link, "", lab.Bin(t, "childapp"))))
+	if a := lab.Get(t, s.address, "/"); a.Status != 200 || a.Header.Get("X-Release") != "one" {
+		t.Fatalf("%d %v", a.Status, a.Header)
+	}
+	if err := errors.Join(os.Symlink("two", link+".new"), os.Rename(link+".new", link)); err != nil {
+		t.Fatal(err)
+	}
+	until := func(status int) {
+		t.Helper()
+		lab.Eventually(t, func() string {
+			if a := lab.Get(t, s.address, "/"); a.Status != status || a.Header.Get("X-Release") != "two" {
+				return fmt.Sprint(a.Status, a.Header)
+			}
+			return ""
+		})
+	}
+	until(200)
+	lab.Write(t, dir, "two/app_offline.htm", "closed")
+	until(503)
 }
