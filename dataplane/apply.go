@@ -11,6 +11,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/app"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/site"
+	"github.com/ancora-fleet/ancora/dataplane/supervise"
 )
 
 // runningSite is a site as it runs here: the revision that is served, and what became of the one that is wanted.
@@ -155,7 +156,9 @@ func (s *Server) run(r *runningSite, wanted *site.Site, revision int64, found *r
 		}
 		a.drain, a.shutdown, a.pinned = spec.Drain, spec.Pool.Shutdown, spec.Pinned
 		a.spec, a.refused = spec, ""
-		s.adopted(a.app.Update(spec, s.found(r.name, path)...))
+		if found := s.found(r.name, path); a.app.Update(spec, found...) {
+			s.orphans = slices.DeleteFunc(s.orphans, func(p *process.Process) bool { return slices.Contains(found, p) })
+		}
 		s.followCode(r.name, a)
 	}
 	for path, refused := range found.refused {
@@ -210,33 +213,29 @@ func (s *Server) found(name, path string) (all []*process.Process) {
 	return all
 }
 
-// adopted notes which of them are somebody's again.
-func (s *Server) adopted(processes []*process.Process) {
-	for _, p := range processes {
-		id := p.Identity()
-		s.log.Info("instance adopted", "site", id.Site, "application", id.Application, "instance", id.Instance, "run", id.Run, "pid", p.Pid())
-	}
-	s.orphans = slices.DeleteFunc(s.orphans, func(p *process.Process) bool { return slices.Contains(processes, p) })
-}
-
-// endOrphans ends what the first Apply did not adopt: nothing runs that nobody wants.
+// endOrphans ends what no application has adopted: nothing runs that nobody wants. What belongs to a site that cannot run as this
+// host is at the moment waits for it, as it would have gone on had its worker not been lost.
 func (s *Server) endOrphans() {
-	if !s.first {
+	if !s.first && s.orphans == nil {
 		return
 	}
 	s.first = false
+	var waiting []*process.Process
 	for _, p := range s.orphans {
+		if r := s.sites[p.Identity().Site]; r != nil && r.site == nil && !s.ended {
+			waiting = append(waiting, p)
+			continue
+		}
+		s.log.Info("instance not wanted any more", "site", p.Identity().Site, "application", p.Identity().Application, "run", p.Identity().Run, "pid", p.Pid())
 		s.closing.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			s.log.Info("instance not wanted any more", "site", p.Identity().Site, "application", p.Identity().Application, "run", p.Identity().Run, "pid", p.Pid())
-			if err := p.Forget(ctx); err != nil {
+			if err := supervise.End(context.Background(), p); err != nil {
 				s.log.Error("instance not ended", "pid", p.Pid(), "error", err)
 			}
 		})
 	}
-	s.orphans = nil
-	s.outputs.Resume()
+	if s.orphans = waiting; waiting == nil {
+		s.outputs.Resume()
+	}
 }
 
 // scheduleHealing looks again at what the host itself stands in the way of.

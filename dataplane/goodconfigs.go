@@ -174,7 +174,7 @@ func (s *Server) toKeep() (due []keeping, wanted map[string][]string) {
 	}
 	for name, r := range s.sites {
 		for _, a := range r.apps {
-			if spec, ready := a.app.Current(); spec != nil && a.kept != spec && (ready || a.absent != spec) {
+			if spec, ready := a.app.Current(); spec != nil && spec.Texts != nil && a.kept != spec && (ready || a.absent != spec) {
 				due = append(due, keeping{name, a, spec, ready})
 			}
 		}

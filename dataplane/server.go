@@ -195,6 +195,7 @@ func (s *Server) shutdown() error {
 	for _, r := range s.sites {
 		longest = max(longest, r.shutdown())
 	}
+	s.endOrphans()
 	all := s.sites
 	s.sites = map[string]*runningSite{}
 	s.mu.Unlock()

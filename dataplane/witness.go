@@ -48,9 +48,13 @@ func (s *Server) newWitness(site, application string, who account, plan *launch.
 }
 
 // Began implements supervise.Witness.
-func (w *witness) Began(run uint64, pid int, started time.Time) {
+func (w *witness) Began(run uint64, pid int, started time.Time, adopted bool) {
 	if w.stdout != nil {
 		w.server.outputs.Follow(w.identity(run), *w.stdout, pid, started)
+	}
+	if adopted {
+		w.log().Write(debuglog.Info, "Took over process %d as run %d: '%s'", pid, run, w.program)
+		return
 	}
 	w.log().Write(debuglog.Info, "Started process %d as run %d: '%s'", pid, run, w.program)
 	if w.trouble != "" {

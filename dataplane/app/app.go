@@ -116,8 +116,6 @@ type App struct {
 	swapErr error           // why the newest replacement did not come up
 	closed  bool
 	retired []*supervise.Pool
-	// found and adopted are those of Update, while it lasts.
-	found, adopted []*process.Process
 
 	successor *successor // what the pool waits for before its first start; nil: nothing
 }
@@ -194,16 +192,15 @@ func (a *App) noteBodyRefused(now time.Time) {
 }
 
 // Update says how the application is to run. What runs already is replaced only when the fingerprint or the epoch
-// differs: the new instance is ready before the old one drains, and one that does not come up leaves the old one. Of found, the
-// processes that an earlier worker has started for it, those that fit are taken over before any is started, and given back.
-func (a *App) Update(spec *Spec, found ...*process.Process) (adopted []*process.Process) {
+// differs: the new instance is ready before the old one drains, and one that does not come up leaves the old one. What an earlier
+// worker has started for it is given with the first spec, and is the application's from then on, before any is started; taken says
+// that it is.
+func (a *App) Update(spec *Spec, found ...*process.Process) (taken bool) {
 	a.mu.Lock()
 	defer a.after(a.mu.Unlock)
 	if a.closed {
-		return nil
+		return false
 	}
-	a.found = found
-	defer func() { adopted, a.found, a.adopted = a.adopted, nil, nil }()
 	old := a.spec
 	a.reason = nil
 	if a.next != nil && a.next.spec.same(spec) { // it is on its way
@@ -212,22 +209,24 @@ func (a *App) Update(spec *Spec, found ...*process.Process) (adopted []*process.
 			a.spec = spec
 			a.setDoor(a.runningDoor())
 		}
-		return nil
+		return false
 	}
 	if a.pool == nil || old == nil {
 		a.spec = spec
 		a.dropPools(spec.Pool.Shutdown)
-		a.turnLocked()
-		return nil
+		if taken = a.inherit(found); !taken {
+			a.turnLocked()
+		}
+		return taken
 	}
 	if old.same(spec) {
 		a.cancelSwap()
 		a.spec = spec
 		a.setDoor(a.runningDoor())
-		return nil
+		return false
 	}
 	a.replace(spec)
-	return nil
+	return false
 }
 
 // Recycle replaces what runs by the same anew.
@@ -244,15 +243,17 @@ func (a *App) Recycle() {
 	a.replace(spec)
 }
 
-// replace starts a pool beside the current one; the lock is held.
-func (a *App) replace(spec *Spec) {
+// replace has instances of another spec come up in the place of the current ones; the lock is held.
+func (a *App) replace(spec *Spec) { a.replaceBy(spec, supervise.New(a.poolConfig(spec))) }
+
+// replaceBy starts a pool beside the current one; the lock is held.
+func (a *App) replaceBy(spec *Spec, next *supervise.Pool) {
 	a.cancelSwap()
 	starting, ready := a.pool.Running()
 	if spec.Alone && (starting || ready || a.pool.Ending() || a.successor.pending()) {
-		a.succeed(spec)
+		a.succeed(spec, next)
 		return
 	}
-	next := supervise.New(a.poolConfig(spec))
 	if !starting && !ready && !spec.Pool.Always {
 		// Nothing runs, so there is nothing to keep while the new one comes up.
 		old := a.pool
@@ -354,23 +355,7 @@ func (a *App) turnLocked() {
 	case a.spec == nil:
 		a.setDoor(&failed{a, a.reason})
 	case a.pool == nil:
-		a.pool = supervise.New(a.poolConfig(a.spec))
-		for _, p := range a.found {
-			if a.pool.Adopt(p) {
-				a.adopted = append(a.adopted, p)
-			}
-		}
-		if a.spec.Alone && len(a.retired) > 0 {
-			a.setSuccessor(newSuccessor())
-			a.startAfterRetired(a.spec.Pool.Always)
-			a.setDoor(a.runningDoor())
-			return
-		}
-		a.setDoor(a.runningDoor())
-		if a.spec.Pool.Always {
-			pool := a.pool
-			go func() { _ = pool.Start() }()
-		}
+		a.begin(supervise.New(a.poolConfig(a.spec)))
 	}
 }
 

@@ -47,9 +47,9 @@ func (s *successor) wait(ctx context.Context) error {
 }
 
 // succeed puts a pool in the place of the current one, which ends first; meanwhile requests wait. The lock is held.
-func (a *App) succeed(spec *Spec) {
+func (a *App) succeed(spec *Spec, next *supervise.Pool) {
 	old, drain := a.pool, a.spec.Drain
-	a.setPool(spec, supervise.New(a.poolConfig(spec)), newSuccessor())
+	a.setPool(spec, next, newSuccessor())
 	a.setDoor(a.runningDoor())
 	a.retire(old, drain)
 	a.startAfterRetired(true)

@@ -115,7 +115,7 @@ func (k *Keeper) start(id string, spec *protocol.Spec, answer *protocol.Message)
 	if err != nil {
 		return err
 	}
-	i := &instance{Instance: proctree.Instance{Mark: k.id + "/" + id}, id: id, run: run, runDir: spec.RunDir}
+	i := &instance{Instance: proctree.Instance{Mark: k.id + "/" + id}, id: id, run: run, runDir: spec.RunDir, note: spec.Note}
 	if err := rlimit.WithStack(spec.Stack, func() error { return k.fork(i, spec) }); err != nil {
 		return errors.Join(err, run.Finish())
 	}

@@ -64,6 +64,8 @@ type Spec struct {
 	Silent bool
 	// Stack is the limit of its stacks in bytes, 0 the agent's own. See LimitsStacks.
 	Stack uint64
+	// Note is what SetNote is first, from before the process runs; a keeper of an earlier version keeps none.
+	Note []byte
 }
 
 // Exit is how a process ended: by Code, or by Signal when that is not 0.
@@ -102,12 +104,13 @@ func (c *Client) process(identity Identity, m protocol.Message) *Process {
 // program or folder missing.
 func (c *Client) Start(ctx context.Context, spec Spec) (*Process, error) {
 	id := spec.Identity.String()
-	s := &protocol.Spec{Argv: spec.Argv, Env: spec.Env, Dir: spec.Dir, RunDir: spec.RunDir, Silent: spec.Silent, Stack: spec.Stack}
+	s := &protocol.Spec{Argv: spec.Argv, Env: spec.Env, Dir: spec.Dir, RunDir: spec.RunDir, Silent: spec.Silent, Stack: spec.Stack, Note: spec.Note}
 	if spec.Credential != nil {
 		s.Switch, s.UID, s.GID, s.Groups = true, spec.Credential.UID, spec.Credential.GID, spec.Credential.Groups
 	}
 	// An exit may be told right behind the answer, so the process is known before it is asked for.
 	p := c.process(spec.Identity, protocol.Message{RunDir: spec.RunDir})
+	p.note = spec.Note
 	if err := c.begin(ctx, id, p); err != nil {
 		return nil, err
 	}

@@ -54,11 +54,15 @@ type instance struct {
 	copy     shadow.Copy
 	starting context.Context
 	abandon  func()
+	// lost says that it had ended before this worker came.
+	lost bool
 	// elsewhere says where it listened instead when the start-up limit was over.
 	elsewhere string
 
 	ending context.Context // of requests that do not end by themselves
 	finish context.CancelFunc
+
+	parting sync.Once // notes that it is to end
 
 	events  chan event
 	over    chan struct{} // the goroutine has ended
@@ -82,17 +86,31 @@ type instance struct {
 
 // note is what outlives the worker.
 type note struct {
-	Port        uint16      `json:"port,omitempty"`
-	Socket      string      `json:"socket,omitempty"`
-	Token       string      `json:"token"`
-	Fingerprint string      `json:"fingerprint"`
-	Revision    int64       `json:"revision"`
-	Epoch       int64       `json:"epoch"`
-	Ready       bool        `json:"ready"`
-	Listens     time.Time   `json:"listens,omitzero"`
-	Failures    []time.Time `json:"failures,omitempty"`
-	Started     time.Time   `json:"started"`
-	Copy        shadow.Copy `json:"copy,omitzero"`
+	Port        uint16    `json:"port,omitempty"`
+	Socket      string    `json:"socket,omitempty"`
+	Token       string    `json:"token"`
+	Fingerprint string    `json:"fingerprint"`
+	Revision    int64     `json:"revision"`
+	Epoch       int64     `json:"epoch"`
+	Ready       bool      `json:"ready"`
+	Listens     time.Time `json:"listens,omitzero"`
+	// Failed are failures in milliseconds of Unix time, the newest that may matter; Failures is how an earlier version wrote them.
+	Failed   []int64     `json:"failed,omitempty"`
+	Failures []time.Time `json:"failures,omitempty"`
+	Started  time.Time   `json:"started"`
+	Copy     shadow.Copy `json:"copy,omitzero"`
+	// Shutdown is how long it may take to end.
+	Shutdown time.Duration `json:"shutdown,omitempty"`
+	// Leaving says that it is to end: it serves nobody any more.
+	Leaving bool `json:"leaving,omitempty"`
+}
+
+func (n *note) failures() []time.Time {
+	all := n.Failures
+	for _, ms := range n.Failed {
+		all = append(all, time.UnixMilli(ms))
+	}
+	return all
 }
 
 func (p *Pool) newInstance(s *slot) *instance {
@@ -182,24 +200,28 @@ func (i *instance) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
 	i.pool.log.Debug("starting instance", "instance", i.slot.number, "run", run, "at", at)
+	noted, err := i.noted(false, false)
+	if err != nil {
+		return err
+	}
 	started, err := c.Keeper.Start(ctx, process.Spec{
 		Identity: process.Identity{Site: c.Site, Application: c.Application, Instance: i.slot.number, Run: run},
 		Argv:     c.Command(at, i.copy.Path), Env: c.Environ(at, token), Dir: c.Dir, Credential: c.Credential, RunDir: c.RunDir(run),
-		Silent: c.Silent, Stack: c.Stack,
+		Silent: c.Silent, Stack: c.Stack, Note: noted,
 	})
 	if err != nil {
 		return err
 	}
 	i.guarded(func() { i.process = started })
-	i.keep(false)
-	i.began()
+	i.keep(false) // a keeper of an earlier version has taken no note
+	i.began(false)
 	i.pool.config.Changed()
 	return nil
 }
 
-func (i *instance) began() {
+func (i *instance) began(adopted bool) {
 	if w := i.pool.config.Witness; w != nil {
-		w.Began(i.run, i.process.Pid(), i.started)
+		w.Began(i.run, i.process.Pid(), i.started, adopted)
 	}
 }
 
@@ -225,17 +247,39 @@ func (i *instance) guarded(f func()) {
 
 // keep stores the note; an instance without one is not adopted by the next worker, but ended and started again.
 func (i *instance) keep(ready bool) {
-	if err := i.save(ready); err != nil {
+	if err := i.save(ready, false); err != nil {
 		i.pool.log.Warn("note not kept", "run", i.run, "error", err)
 	}
 }
 
-func (i *instance) save(ready bool) error {
+// noteLeaving notes that it is to end: a worker that comes meanwhile must not take it for the one that serves, and its end for a failure.
+func (i *instance) noteLeaving() {
+	i.parting.Do(func() {
+		if err := i.save(!i.listens.IsZero(), true); err != nil {
+			i.pool.log.Debug("note not kept", "run", i.run, "error", err)
+		}
+	})
+}
+
+// noted is what is known of it now.
+func (i *instance) noted(ready, leaving bool) ([]byte, error) {
 	c := &i.pool.config
+	n := note{
+		Port: i.at.Port, Socket: i.at.Socket, Token: i.token, Fingerprint: c.Fingerprint, Revision: c.Revision, Epoch: c.Epoch,
+		Ready: ready, Listens: i.listens, Started: i.started, Copy: i.copy, Shutdown: c.Shutdown, Leaving: leaving,
+	}
 	i.pool.mu.Lock()
-	failures := i.pool.window.times
-	i.pool.mu.Unlock()
-	data, err := json.Marshal(note{i.at.Port, i.at.Socket, i.token, c.Fingerprint, c.Revision, c.Epoch, ready, i.listens, failures, i.started, i.copy})
+	defer i.pool.mu.Unlock()
+	// A note has its bounds; older ones refuse nothing.
+	times := i.pool.window.times
+	for _, t := range times[max(0, len(times)-c.RapidFails-1):] {
+		n.Failed = append(n.Failed, t.UnixMilli())
+	}
+	return json.Marshal(n)
+}
+
+func (i *instance) save(ready, leaving bool) error {
+	data, err := i.noted(ready, leaving)
 	if err != nil {
 		return err
 	}
@@ -252,6 +296,9 @@ func (i *instance) live(m machine, exit process.Exit) {
 	m, effects := i.look(m)
 	for {
 		i.guarded(func() { i.state = m.State })
+		if (m.State == Draining || m.State == Stopping) && i.stopping.Load() {
+			i.noteLeaving()
+		}
 		for _, e := range effects {
 			if e == settle {
 				i.end(m, exit)
@@ -349,14 +396,14 @@ func (i *instance) listensElsewhere() string {
 func (i *instance) perform(e effect, deadline time.Time) {
 	switch e {
 	case announce:
-		if i.listens.IsZero() {
+		if i.listens.IsZero() { // else an earlier worker has said so
 			i.listens = time.Now()
+			id := journal.EventStarted
+			if i.pool.config.InProcess {
+				id = journal.EventStartedInProcess
+			}
+			i.record(journal.Event{ID: id, Message: fmt.Sprintf("started, process %d listens on %v", i.process.Pid(), i.at)})
 		}
-		id := journal.EventStarted
-		if i.pool.config.InProcess {
-			id = journal.EventStartedInProcess
-		}
-		i.record(journal.Event{ID: id, Message: fmt.Sprintf("started, process %d listens on %v", i.process.Pid(), i.at)})
 		i.keep(true)
 		i.pool.log.Info("instance ready", "instance", i.slot.number, "run", i.run, "pid", i.process.Pid(), "at", i.at)
 		i.pool.becameReady(i)

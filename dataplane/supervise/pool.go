@@ -95,8 +95,8 @@ type Config struct {
 
 // Witness is told what happens to the runs of an application. It must not wait.
 type Witness interface {
-	// Began tells of a run whose process runs since started, by this worker or an earlier one.
-	Began(run uint64, pid int, started time.Time)
+	// Began tells of a run whose process runs since started; adopted says that an earlier worker has started it.
+	Began(run uint64, pid int, started time.Time, adopted bool)
 	// Event tells of each event once it is in the event stream of a run.
 	Event(run uint64, e journal.Event)
 	// Ended tells that nothing of the run is left.
@@ -396,7 +396,7 @@ func (p *Pool) ended(i *instance, record *ExitRecord, failure error, counts bool
 		s.sticky.lasted() // what failed before it was another time
 	}
 	var refusal *RefusedError
-	if counts && own { // one that was to replace another is no reason to refuse what that one serves
+	if counts && (own || i.lost) { // one that was to replace another is no reason to refuse what that one serves
 		var wait time.Duration
 		wait, refusal = p.count(s, failure)
 		pause = max(pause, wait)

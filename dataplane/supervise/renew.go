@@ -105,14 +105,9 @@ func (p *Pool) Renew(ctx context.Context, v recycle.Verdict, drain time.Duration
 	return err
 }
 
-// dismiss stops an instance whose place another has, or will have: a worker that comes meanwhile must not take it for the one that
-// serves, and its end for a failure.
+// dismiss stops an instance whose place another has, or will have.
 func (i *instance) dismiss(drain time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
-	defer cancel()
-	if err := i.process.SetNote(ctx, []byte("{}")); err != nil {
-		i.pool.log.Warn("note not kept", "run", i.run, "error", err)
-	}
+	i.noteLeaving()
 	i.stop(event{kind: stop, drain: drain})
 }
 

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ancora-fleet/ancora/dataplane/secure/securetest"
 	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
@@ -186,33 +185,6 @@ func TestServeWorkerKilled(t *testing.T) {
 	}
 	if now := pid(t, s.address); now != before {
 		t.Errorf("the application is process %s, was %s", now, before)
-	}
-}
-
-// What an application is told of its site may depend on a listener, as the port of HTTPS does. It is started once, knowing all of
-// it, and a worker that comes after another takes it over.
-func TestServeStartsOnce(t *testing.T) {
-	dir := lab.Dir(t)
-	lab.Folder(t, dir, "root", nil)
-	cert, key := securetest.Write(t, dir, "shop", securetest.NewAuthority(t).Issue(time.Hour, "shop.example"))
-	text := siteText("shop", dir+"/root", "start: always", lab.Bin(t, "childapp"))
-	secured := fmt.Sprintf("  - listener: http\n  - {listener: https, hostnames: [shop.example], tls: {cert: %s, key: %s}}", cert, key)
-	file := lab.Write(t, dir, "site.yaml", strings.Replace(text, "  - listener: http", secured, 1))
-	s := serve(t, dir, file, "--listen", "https=127.0.0.1:0")
-	s.address, _, _ = strings.Cut(s.address, ",")
-	before := pid(t, s.address)
-	if got := lab.Get(t, s.address, "/env").Body; !strings.Contains(got, "ASPNETCORE_ANCM_HTTPS_PORT=") {
-		t.Errorf("the application is not told the port of HTTPS:\n%s", got)
-	}
-	for range 4 { // the race of the bug that this is about was lost in most cases, not in all
-		killWorker(t, s.Program, dir+"/data")
-		if now := pid(t, s.address); now != before {
-			t.Fatalf("the application is process %s, was %s", now, before)
-		}
-	}
-	s.Stop(t)
-	if strings.Contains(s.Log(), "run=2") {
-		t.Error("more than one was started")
 	}
 }
 

@@ -59,6 +59,8 @@ type Spec struct {
 	Groups []uint32 `json:"groups,omitempty"`
 	// Stack is the limit of its stacks in bytes, 0 the agent's own; keepers of version 1 do not know it.
 	Stack uint64 `json:"stack,omitempty"`
+	// Note is kept with the instance from the begin, as OpNote would; an earlier keeper keeps none.
+	Note []byte `json:"note,omitempty"`
 }
 
 // Kind is what a message of the keeper is.
