@@ -84,7 +84,7 @@ func New(config Config) (*Agent, error) {
 		Counts:  func() []dataplane.SiteCounts { return a.server.Counts() },
 		Explain: func(q explain.Question) *explain.Trail { return a.wanted.explain(q) },
 	})
-	policy, err := a.readPolicy()
+	policy, err := a.firstPolicy()
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ancora-fleet/ancora/dataplane/wire"
 	agentv1 "github.com/ancora-fleet/ancora/proto/ancora/agent/v1"
 	typesv1 "github.com/ancora-fleet/ancora/proto/ancora/types/v1"
+	"github.com/ancora-fleet/ancora/tests/lab"
 )
 
 const (
@@ -224,6 +225,20 @@ func TestPolicy(t *testing.T) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+	l.answers("shop", 200, "hello")
+	id, err := os.ReadFile(filepath.Join(l.data, "keeper-id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, worker := range lab.Marked(strings.TrimSpace(string(id)) + "/worker") { // the next one finds it broken
+		_ = syscall.Kill(worker, syscall.SIGKILL)
+	}
+	lab.Eventually(t, func() string {
+		if !strings.Contains(l.agent.Log(), "instance adopted") {
+			return "the next worker does not take over"
+		}
+		return ""
+	})
 	l.answers("shop", 200, "hello")
 }
 

@@ -82,6 +82,7 @@ func paths(env environment, binary string) []path {
 		{"identity", below("identity"), "", "key (mode 0600) and certificate of the host, made by join"},
 		{"last good", below("lastgood"), "", "what was assigned last: the host runs it without a controller"},
 		{"web.config", below("webconfigs"), "", "what applications run with, SITE/FILE (mode 0600, 4 MiB at most): for a file that is broken when the worker starts"},
+		{"policy in force", below("policy.yaml"), "", "what of the policy was good last (mode 0600): for one that is broken when the worker starts"},
 		{"captures", below("captures"), "", "output and events of each run: SITE/APPLICATION/RUN, access logs: SITE/access/RUN; 64 MiB an application"},
 		{"homes", below("homes"), "", "HOME of applications whose user has none"},
 		{"sockets", below("sockets"), "", "unix sockets of instances"},
