@@ -23,6 +23,7 @@ type listeners struct {
 
 	mu      sync.Mutex
 	ctx     context.Context
+	held    map[string]string // by the keeper, since an earlier worker; nil once that is settled
 	open    map[string]*openListener
 	failed  map[string]string
 	tls     map[string]*atomic.Pointer[secure.Table] // by listener; each outlives its listener
@@ -63,6 +64,15 @@ func (l *listeners) reopen(policy Policy) {
 			}
 		}
 	}
+	// What an earlier worker has listened on and nobody wants any more: connections would wait there for ever.
+	for name := range l.held {
+		if _, wanted := policy.Listeners[name]; !wanted {
+			ctx, cancel := context.WithTimeout(l.ctx, listenLimit)
+			_ = l.server.config.Keeper.Unlisten(ctx, name)
+			cancel()
+		}
+	}
+	l.held = nil
 	clear(l.failed)
 	for name, address := range policy.Listeners {
 		if l.open[name] == nil {

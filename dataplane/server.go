@@ -142,6 +142,7 @@ func New(config Config) *Server {
 		wake: make(chan struct{}, 1), changed: map[chan struct{}]struct{}{}, probeSecret: rand.Text(),
 	}
 	s.listeners = newListeners(s)
+	s.listeners.held = config.Keeper.Listeners()
 	s.outputs = stdoutlog.New(stdoutlog.Config{Journal: config.Journal, Captures: Captures(config.DataDir), Warn: s.warnStdout, Logger: config.Logger})
 	s.debug = s.newDebugLogs()
 	var err error

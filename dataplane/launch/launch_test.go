@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ancora-fleet/ancora/dataplane/debuglog"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 	"github.com/ancora-fleet/ancora/dataplane/webconfig"
 )
@@ -240,6 +241,26 @@ func TestFingerprint(t *testing.T) {
 	}
 	if other := of(func(a *site.Application) { a.Command = []string{"./A", "x"} }); other == same {
 		t.Error("another command costs nothing")
+	}
+}
+
+// The form of the fingerprint is kept with processes that outlive their worker: another one has an upgrade of the agent replace every
+// application of a host. Where that must be, it is one application after another, each by a swap; say so in the notes of the release.
+func TestFingerprintOfBefore(t *testing.T) {
+	https := "443"
+	plan := Plan{
+		Program: "/usr/bin/dotnet", Args: []string{"./App.dll", "--port", "${PORT}"}, Profile: site.ProfileASPNETCore, Port: 5000, Token: "token", Protocol: site.ProtocolH2C, Unix: true,
+		Startup: 2 * time.Minute, Shutdown: 10 * time.Second, Instances: 2, Dir: "/srv/app", root: "/srv/app", path: "/app", written: "/srv/current", dotnetRoot: "/usr/lib/dotnet",
+		httpsPort: &https, inherited: []string{"PATH=/usr/bin", "HOME=/home/app"}, env: []site.Variable{{Name: "Color", Value: "blue"}}, iis: map[string]string{"ASPNETCORE_IIS_SITE_NAME": "shop"},
+	}
+	if got, want := plan.Fingerprint(), "861f46dafa33bd5248bc24084d8c647f"; got != want {
+		t.Errorf("%s, was %s", got, want)
+	}
+	plan.InProcess, plan.Stack, plan.Patient, plan.Shadow = true, 1<<20, true, &Shadow{Top: "/srv", Path: "copies"}
+	plan.Warmup, plan.Silent, plan.Stdout = []Warmup{{"/app/a", "shop.example"}}, true, File{"/srv/app", "logs/out"}
+	plan.Debug = Debug{Level: debuglog.Trace, Sinks: debuglog.Sinks{File: true}, Place: File{"/srv/app", "debug.log"}}
+	if got, want := plan.Fingerprint(), "e3a5a26876fa30bd799056603bed2ba5"; got != want {
+		t.Errorf("with all there is: %s, was %s", got, want)
 	}
 }
 

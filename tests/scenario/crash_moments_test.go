@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -134,9 +135,7 @@ func TestCrashOfRejected(t *testing.T) {
 	if err := os.Rename(root, root+".moved"); err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range lab.Marked(strings.TrimSpace(read(t, s.dir+"/data/keeper-id")) + "/worker") {
-		_ = syscall.Kill(w, syscall.SIGKILL)
-	}
+	loseWorker(t, s)
 	s.says(t, "site rejected")
 	if err := os.Rename(root+".moved", root); err != nil {
 		t.Fatal(err)
@@ -156,9 +155,7 @@ func TestCrashOfRejected(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := strings.Count(s.Log(), "site rejected")
-	for _, w := range lab.Marked(strings.TrimSpace(read(t, s.dir+"/data/keeper-id")) + "/worker") {
-		_ = syscall.Kill(w, syscall.SIGKILL)
-	}
+	loseWorker(t, s)
 	lab.Eventually(t, func() string {
 		if strings.Count(s.Log(), "site rejected") == n {
 			return "the site is not rejected"
@@ -188,9 +185,7 @@ func TestCrashOffline(t *testing.T) {
 	if !lab.Alive(before) {
 		t.Fatal("it does not drain")
 	}
-	for _, w := range lab.Marked(strings.TrimSpace(read(t, s.dir+"/data/keeper-id")) + "/worker") {
-		_ = syscall.Kill(w, syscall.SIGKILL)
-	}
+	loseWorker(t, s)
 	lab.Eventually(t, func() string {
 		if lab.Alive(before) {
 			return "it lives on"
@@ -210,5 +205,39 @@ func TestCrashOffline(t *testing.T) {
 	})
 	if n := countEvents(t, s.dir+"/data", "[1018]"); n != 0 {
 		t.Errorf("%d ends count as failures", n)
+	}
+}
+
+// A site file that is broken when a worker is lost ends nothing: the application goes on, and is served again once the file is mended.
+// A listener that is not in it any more is closed.
+func TestCrashWithBrokenFile(t *testing.T) {
+	s := serveSite(t, "")
+	before := s.pid(t)
+	good := read(t, s.dir+"/site.yaml")
+	lab.Write(t, s.dir, "site.yaml", "kind: Sit\n")
+	loseWorker(t, s)
+	s.says(t, "worker ended, starting another: code=1")
+	lab.Write(t, s.dir, "site.yaml", good)
+	s.says(t, "instance adopted")
+	if now := s.pid(t); now != before {
+		t.Errorf("process %d answers, was %d", now, before)
+	}
+	lab.Write(t, s.dir, "site.yaml", strings.Replace(good, "listener: http", "listener: web", 1))
+	loseWorker(t, s)
+	lab.Eventually(t, func() string {
+		conn, err := net.Dial("tcp", s.address)
+		if err != nil {
+			return ""
+		}
+		_ = conn.Close()
+		return "the old listener is still open"
+	})
+}
+
+// loseWorker kills the worker, and waits for nothing.
+func loseWorker(t *testing.T, s *served) {
+	t.Helper()
+	for _, w := range lab.Marked(strings.TrimSpace(read(t, s.dir+"/data/keeper-id")) + "/worker") {
+		_ = syscall.Kill(w, syscall.SIGKILL)
 	}
 }

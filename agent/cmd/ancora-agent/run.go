@@ -39,7 +39,7 @@ func runAgent(ctx context.Context, env environment, l logging, p places, n mostP
 	}
 	// What no second attempt mends is told before the keeper starts anything.
 	if _, err := identity.Load(agent.IdentityDir(p.data)); errors.Is(err, identity.ErrNotJoined) {
-		return usageError{err}
+		return mistake(env, err)
 	}
 	if env.Getenv(protocol.FDVariable) == "" {
 		if _, err := policy.Load(p.policy); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/ancora-fleet/ancora/agent/policy"
 	"github.com/ancora-fleet/ancora/dataplane"
 	"github.com/ancora-fleet/ancora/dataplane/journal"
+	"github.com/ancora-fleet/ancora/dataplane/keeper/protocol"
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/site"
 )
@@ -72,15 +73,15 @@ func serve(ctx context.Context, env environment, o serveOptions, what string) er
 	}
 	sites, err := sitesOf(path, o.profile)
 	if err != nil {
-		return usageError{err}
+		return mistake(env, err)
 	}
 	listeners, err := o.listeners(sites)
 	if err != nil {
-		return usageError{err}
+		return mistake(env, err)
 	}
 	edges, err := o.edges(listeners)
 	if err != nil {
-		return usageError{err}
+		return mistake(env, err)
 	}
 	data := cmp.Or(o.data, stateDir(env, path))
 	if data, err = filepath.Abs(data); err != nil {
@@ -91,6 +92,15 @@ func serve(ctx context.Context, env environment, o serveOptions, what string) er
 		s := &serving{env: env, log: log, policy: own, data: data, sites: sites, client: client}
 		return s.run(ctx)
 	})
+}
+
+// mistake is what no second attempt mends. To a worker that finds a file broken which was good when the agent started it is not: the
+// applications go on, and the next worker that finds it mended serves them.
+func mistake(env environment, err error) error {
+	if env.Getenv(protocol.FDVariable) != "" {
+		return err
+	}
+	return usageError{err}
 }
 
 // hostPolicy is that of a host which allows all that its user may.
