@@ -49,7 +49,7 @@ func TestServeJava(t *testing.T) {
 			t.Fatal(r.Out, r.Errors)
 		}
 	}
-	if out := checked(t, 1, nil, root); !strings.Contains(out, "It looks like an application of Java (shop.jar): write command: [java, -jar, shop.jar] in .ancora/site.yaml") {
+	if out := checked(t, 1, nil, root); !strings.Contains(out, "It looks like an application of Java (shop.jar): write command: [java, -jar, shop.jar] in its site file") {
 		t.Error(out)
 	}
 	answers := func(by string) {
