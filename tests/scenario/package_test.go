@@ -76,7 +76,7 @@ func TestServePython(t *testing.T) {
 	dir := lab.Dir(t)
 	root := lab.Folder(t, dir, "shop", map[string]string{"app.py": pythonApp})
 	checked(t, 1, []string{"error there is no web.config, and the folder " + root + " holds nothing to start: "}, root)
-	if out := checked(t, 1, nil, root); !strings.Contains(out, "It looks like an application of Python (app.py): write command: [python3, app.py] in .ancora/site.yaml") {
+	if out := checked(t, 1, nil, root); !strings.Contains(out, "It looks like an application of Python (app.py): write command: [python3, app.py] in its site file") {
 		t.Error(out)
 	}
 	lab.Write(t, root, "web.config", `<configuration><system.webServer>
