@@ -136,6 +136,7 @@ mutants: ## plant bugs and see that a named test fails for each
 .PHONY: rows-mutants
 rows-mutants: ## plant bugs and see that exactly the rows named fail for each; needs ANCORA_DOTNET; BUGS=NAME plants some alone
 	@go run ./tests/mutants -bugs tests/rows/bugs $(BUGS)
+	@$(if $(BUGS),,go run ./tests/mutants -bugs tests/rows/bugs -together)
 
 .PHONY: h2spec
 h2spec: $(TOOLS)/h2spec-$(H2SPEC_VERSION) ## h2spec against the listener; what may fail is in tests/h2/known.txt

@@ -5,7 +5,7 @@
 //	go run ./tests/mutants [-bugs DIR] [NAME...]
 //
 // A bug with `rows:` is one of tests/rows/bugs: exactly the rows that it names must fail, of those and a sample of the others in
-// their test. With -together all bugs are planted at once and every row is run: exactly those that the bugs name must fail.
+// its test. With -together all bugs are planted at once and every row is run: none but those that the bugs name may fail.
 package main
 
 import (
