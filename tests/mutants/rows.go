@@ -165,7 +165,10 @@ func atOnce(bugs []*bug) error {
 		}
 	}
 	unnamed := slices.DeleteFunc(slices.Sorted(maps.Keys(red)), func(id string) bool { return wanted[id] })
-	hidden := slices.DeleteFunc(slices.Sorted(maps.Keys(wanted)), func(id string) bool { return red[id] })
+	hidden := slices.DeleteFunc(slices.Sorted(maps.Keys(wanted)), func(id string) bool { return red[id] != "" })
+	for _, id := range unnamed {
+		fmt.Fprintf(os.Stderr, "%s says:\n%s", id, red[id])
+	}
 	if len(unnamed) > 0 {
 		return fmt.Errorf("%d bugs at once, %d rows: %v fail and no bug names them", len(bugs), len(ran), unnamed)
 	}
@@ -173,8 +176,9 @@ func atOnce(bugs []*bug) error {
 	return nil
 }
 
-// failing builds the programs by an overlay, runs the rows that match a pattern of `go test -run`, and says which ran and which of them failed.
-func failing(overlay, dir, pattern string) (red, ran map[string]bool, err error) {
+// failing builds the programs by an overlay, runs the rows that match a pattern of `go test -run`, and gives which ran, and what those
+// have said that failed.
+func failing(overlay, dir, pattern string) (red map[string]string, ran map[string]bool, err error) {
 	bin := filepath.Join(dir, "bin")
 	build := exec.Command("go", "build", "-trimpath", "-overlay="+overlay, "-o", bin+"/", "./controlplane/cmd/ancora", "./agent/cmd/ancora-agent", "./tests/childapp")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -189,7 +193,8 @@ func failing(overlay, dir, pattern string) (red, ran map[string]bool, err error)
 	if err := test.Start(); err != nil {
 		return nil, nil, err
 	}
-	red, ran = map[string]bool{}, map[string]bool{}
+	red, ran = map[string]string{}, map[string]bool{}
+	said := map[string]string{} // by test
 	var skipped []string
 	err = testlog.Read(out, func(e testlog.Event) {
 		m := rowOf.FindStringSubmatch(e.Test)
@@ -199,9 +204,11 @@ func failing(overlay, dir, pattern string) (red, ran map[string]bool, err error)
 		switch e.Action {
 		case "pass":
 			ran[m[1]] = true
+		case "output":
+			said[e.Test] += e.Output
 		case "fail":
 			ran[m[1]] = true
-			red[m[1]] = true
+			red[m[1]] += said[e.Test]
 		case "skip":
 			skipped = append(skipped, m[1])
 		}
