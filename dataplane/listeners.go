@@ -57,20 +57,12 @@ func (l *listeners) reopen(policy Policy) {
 		if policy.Listeners[name] != o.wanted || !policy.Edges[name].Same(o.edge) {
 			o.cancel()
 			delete(l.open, name)
-			if _, wanted := policy.Listeners[name]; !wanted {
-				ctx, cancel := context.WithTimeout(l.ctx, listenLimit)
-				_ = l.server.config.Keeper.Unlisten(ctx, name)
-				cancel()
-			}
+			l.unlisten(name, policy)
 		}
 	}
 	// What an earlier worker has listened on and nobody wants any more: connections would wait there for ever.
 	for name := range l.held {
-		if _, wanted := policy.Listeners[name]; !wanted {
-			ctx, cancel := context.WithTimeout(l.ctx, listenLimit)
-			_ = l.server.config.Keeper.Unlisten(ctx, name)
-			cancel()
-		}
+		l.unlisten(name, policy)
 	}
 	l.held = nil
 	clear(l.failed)
@@ -79,6 +71,16 @@ func (l *listeners) reopen(policy Policy) {
 			l.bind(name, address, policy.Edges[name])
 		}
 	}
+}
+
+// unlisten has the keeper close a socket, unless the policy has a listener of that name, which may go on with it; the lock is held.
+func (l *listeners) unlisten(name string, policy Policy) {
+	if _, wanted := policy.Listeners[name]; wanted {
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, listenLimit)
+	defer cancel()
+	_ = l.server.config.Keeper.Unlisten(ctx, name)
 }
 
 // bind gets a socket from the keeper; the lock is held.
