@@ -111,15 +111,15 @@ func (o *checkOptions) config(env environment, path string, sites []*site.Site) 
 		config.Policy.AllowRoot = o.user == "root" || o.user == "0"
 		return config, nil
 	}
-	s := serveOptions{listen: o.listen, user: o.user}
-	s.listen = append([]string{}, o.listen...)
-	if len(o.listen) == 0 {
-		s.listen = append(s.listen, defaultListen)
-	}
+	s := serveOptions{user: o.user}
 	for _, w := range sites { // nothing listens: serve asks for what is missing
 		for _, b := range w.Bindings {
-			s.listen = append([]string{b.Listener + "=" + defaultListen}, s.listen...)
+			s.listen = append(s.listen, b.Listener+"="+defaultListen)
 		}
+	}
+	s.listen = append(s.listen, o.listen...)
+	if len(o.listen) == 0 {
+		s.listen = append(s.listen, defaultListen)
 	}
 	listeners, err := s.listeners(sites)
 	config.Policy = s.hostPolicy(listeners, nil)
