@@ -91,10 +91,12 @@ func (f *finder) contents() (*contents, error) {
 			c.assemblies = append(c.assemblies, stem)
 		}
 		switch kind := kindOf(file); {
-		case kind == kindProgram && firstBytes(file, 4) == "\x7fELF" && !strings.Contains(name, ".so") && name != "createdump":
-			c.programs = append(c.programs, name)
-		case kind == kindOther && firstBytes(file, 4) == "\x7fELF" && !strings.Contains(name, ".so") && name != "createdump":
-			c.plain = append(c.plain, name)
+		case (kind == kindProgram || kind == kindOther) && firstBytes(file, 4) == "\x7fELF" && !strings.Contains(name, ".so") && name != "createdump":
+			if kind == kindProgram {
+				c.programs = append(c.programs, name)
+			} else {
+				c.plain = append(c.plain, name)
+			}
 		case kind == kindWindows && strings.HasSuffix(strings.ToLower(name), ".exe"):
 			c.windows = append(c.windows, name)
 		}
@@ -136,22 +138,21 @@ func (c *contents) instead(root string) string {
 	if len(c.plain) > 0 {
 		return fmt.Sprintf(". %s is a program that is not executable, as after a copy from Windows: chmod +x %s", c.plain[0], filepath.Join(root, c.plain[0]))
 	}
-	for _, other := range []struct{ file, of, command string }{
-		{"manage.py", "Python", `[.venv/bin/gunicorn, --bind, "127.0.0.1:${PORT}", PROJECT.wsgi]`}, {"wsgi.py", "Python", `[.venv/bin/gunicorn, --bind, "127.0.0.1:${PORT}", wsgi]`},
-		{"app.py", "Python", `[python3, app.py]`}, {"main.py", "Python", `[python3, main.py]`}, {"requirements.txt", "Python", `[python3, FILE]`},
-		{"config.ru", "Ruby", `[bundle, exec, puma, -b, "tcp://127.0.0.1:${PORT}"]`}, {"index.php", "PHP", `[php, -S, "127.0.0.1:${PORT}"]`},
-		{"go.mod", "Go, in source", "[./PROGRAM], after go build"}, {"package.json", "Node", "[node, FILE]"},
-		{"server.js", "Node", "[node, server.js]"}, {"app.js", "Node", "[node, app.js]"}, {"index.js", "Node", "[node, index.js]"},
+	for _, other := range []struct{ file, of, command, first string }{
+		{"manage.py", "Python", `[.venv/bin/gunicorn, --bind, "127.0.0.1:${PORT}", PROJECT.wsgi]`, ""}, {"wsgi.py", "Python", `[.venv/bin/gunicorn, --bind, "127.0.0.1:${PORT}", wsgi]`, ""},
+		{"app.py", "Python", `[python3, app.py]`, ""}, {"main.py", "Python", `[python3, main.py]`, ""}, {"requirements.txt", "Python", `[python3, FILE]`, ""},
+		{"config.ru", "Ruby", `[bundle, exec, puma, -b, "tcp://127.0.0.1:${PORT}"]`, ""}, {"index.php", "PHP", `[php, -S, "127.0.0.1:${PORT}"]`, ""},
+		{"go.mod", "Go, in source", "[./PROGRAM]", ", after go build"}, {"package.json", "Node", "[node, FILE]", ""},
+		{"server.js", "Node", "[node, server.js]", ""}, {"app.js", "Node", "[node, app.js]", ""}, {"index.js", "Node", "[node, index.js]", ""},
 	} {
 		if c.files[other.file] {
-			return fmt.Sprintf(". It looks like an application of %s (%s): write command: %s in %s", other.of, other.file, other.command, inOwnFile(root, other.command))
+			return looksLike(root, other.of, other.file, other.command, other.first)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.files)) {
 		switch strings.ToLower(filepath.Ext(name)) {
 		case ".jar":
-			command := fmt.Sprintf("[java, -jar, %s]", name)
-			return fmt.Sprintf(". It looks like an application of Java (%s): write command: %s in %s", name, command, inOwnFile(root, command))
+			return looksLike(root, "Java", name, fmt.Sprintf("[java, -jar, %s]", name), "")
 		case ".csproj", ".sln", ".fsproj":
 			return fmt.Sprintf(". It is a project, not an application (%s): dotnet publish makes one of it", name)
 		}
@@ -168,14 +169,12 @@ func (c *contents) instead(root string) string {
 	return ""
 }
 
-// inOwnFile names the folder's own file, with all that has to stand in it beside the command.
-func inOwnFile(root, command string) string {
-	if _, after, ok := strings.Cut(command, "], "); ok {
-		command = strings.TrimSuffix(command, ", "+after)
-	}
+// looksLike says what to write for a folder of another kind: the command, after what has to be done first, and all that has to stand
+// in the folder's own file beside it.
+func looksLike(root, of, file, command, first string) string {
 	return fmt.Sprintf(
-		"its site file; for serve that is %s: {apiVersion: ancora/v1, kind: Site, name: %q, placement: {hosts: all}, bindings: [{listener: http}], applications: [{command: %s}]}",
-		ownFile, label(filepath.Base(root)), command)
+		". It looks like an application of %s (%s): write command: %s%s in its site file; for serve that is %s: {apiVersion: ancora/v1, kind: Site, name: %q, placement: {hosts: all}, bindings: [{listener: http}], applications: [{command: %s}]}",
+		of, file, command, first, ownFile, label(filepath.Base(root)), command)
 }
 
 // label makes a name of a folder's.
