@@ -228,7 +228,7 @@ func (s *Server) endOrphans() {
 		}
 		s.log.Info("instance not wanted any more", "site", p.Identity().Site, "application", p.Identity().Application, "run", p.Identity().Run, "pid", p.Pid())
 		s.closing.Go(func() {
-			if err := supervise.End(context.Background(), p); err != nil {
+			if err := supervise.End(p); err != nil {
 				s.log.Error("instance not ended", "pid", p.Pid(), "error", err)
 			}
 		})

@@ -2,7 +2,6 @@ package app
 
 import (
 	"slices"
-	"time"
 
 	"github.com/ancora-fleet/ancora/dataplane/process"
 	"github.com/ancora-fleet/ancora/dataplane/supervise"
@@ -86,7 +85,7 @@ func (a *App) dismiss(l supervise.Leftover) {
 	a.log.Info("instance not wanted any more", "instance", l.Identity().Instance, "run", l.Identity().Run, "pid", l.Pid())
 	pool := supervise.New(l.By(a.poolConfig(a.spec)))
 	if !l.Known() || !pool.Adopt(l, 0) {
-		pool.EndUnknown(l, time.Minute)
+		pool.EndUnknown(l)
 	}
 	a.retire(pool, 0)
 }

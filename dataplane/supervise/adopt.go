@@ -164,27 +164,25 @@ func (p *Pool) Bury(l Leftover) {
 const endLimit = 10 * time.Second
 
 // End asks a process that nobody wants any more to end, and sees to it that nothing of it is left once its limit for that is over.
-func End(ctx context.Context, p *process.Process) error {
+func End(p *process.Process) error {
 	l := Leftovers([]*process.Process{p})[0]
-	limit := cmp.Or(l.note.Shutdown, endLimit)
-	if err := p.Signal(ctx, syscall.SIGTERM); err == nil {
+	asking, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	if err := p.Signal(asking, syscall.SIGTERM); err == nil {
 		select {
 		case <-p.Done():
-		case <-time.After(limit):
-		case <-ctx.Done():
+		case <-time.After(cmp.Or(l.note.Shutdown, endLimit)):
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
 	return p.Forget(ctx)
 }
 
-// EndUnknown is End for a process that nothing was noted of; Stopped waits for it.
-func (p *Pool) EndUnknown(l Leftover, limit time.Duration) {
+// EndUnknown is End for a process that the pool cannot take; Stopped waits for it.
+func (p *Pool) EndUnknown(l Leftover) {
 	p.retired.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		if err := End(ctx, l.Process); err != nil {
+		if err := End(l.Process); err != nil {
 			p.log.Error("instance not ended", "run", l.Identity().Run, "pid", l.Pid(), "error", err)
 		}
 	})
