@@ -31,7 +31,10 @@ func Open(path string) (*os.File, error) {
 	}
 	// The path may lead elsewhere by now; what was looked at is opened by its descriptor.
 	// O_NONBLOCK: a lease, the lock that Linux has for whole files, must not hold up who opens it.
-	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(int(place.Fd())), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	var fd int
+	for err = unix.EINTR; err == unix.EINTR; { // as os does: a share of the network may be interrupted by a signal
+		fd, err = unix.Open("/proc/self/fd/"+strconv.Itoa(int(place.Fd())), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
