@@ -17,6 +17,19 @@ type places chan string
 func (p places) Yield()  { p <- "given back" }
 func (p places) Resume() { p <- "taken" }
 
+// next waits for what becomes of a place.
+func (p places) next(t *testing.T, want string) {
+	t.Helper()
+	select {
+	case got := <-p:
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Errorf("never %s", want)
+	}
+}
+
 // hesitant is a client that does not take the end of an answer which was cut, until it is told to.
 type hesitant struct {
 	client
@@ -53,22 +66,12 @@ func TestNoPlaceWhileACutAnswerIsTaken(t *testing.T) {
 	served := make(chan error)
 	go func() { served <- Serve(request(t, "GET", ""), w, up, Options{}) }()
 	<-w.aborting
-	for _, want := range []string{"given back", "taken"} {
-		select {
-		case got := <-p:
-			if got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
-		case <-time.After(10 * time.Second):
-			t.Errorf("never %s", want)
-		}
-		if want == "given back" {
-			close(w.takes)
-			if got := outcome(<-served); got != "reset, sent" {
-				t.Error(got)
-			}
-		}
+	p.next(t, "given back")
+	close(w.takes)
+	if got := outcome(<-served); got != "reset, sent" {
+		t.Error(got)
 	}
+	p.next(t, "taken")
 }
 
 // TestPlaceOverH2C: nor does an instance that speaks HTTP/2 owe anything while a client does not take its answer, or while it has
@@ -85,17 +88,6 @@ func TestPlaceOverH2C(t *testing.T) {
 	}).upstream(t, upstream.Options{H2C: true, Place: p})
 	t.Cleanup(end) // before the instance is waited for
 	const limit = 5 * time.Second
-	next := func(want string) {
-		t.Helper()
-		select {
-		case got := <-p:
-			if got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
-		case <-time.After(10 * time.Second):
-			t.Errorf("never %s", want)
-		}
-	}
 	w := &client{written: make(chan string)}
 	served := make(chan error, 1)
 	go func() { served <- Serve(request(t, "GET", ""), w, up, Options{RequestTimeout: limit}) }()
@@ -112,16 +104,20 @@ func TestPlaceOverH2C(t *testing.T) {
 			t.Fatalf("never %q", want)
 		}
 	}
-	next("given back") // the head is not taken
-	<-time.After(limit + time.Second)
+	p.next(t, "given back") // the head is not taken
+	select {
+	case err := <-served:
+		t.Fatal("the time limit ran for the client:", err)
+	case <-time.After(limit + time.Second):
+	}
 	take("")
-	next("taken")
-	next("given back") // nor is the first piece
+	p.next(t, "taken")
+	p.next(t, "given back") // nor is the first piece
 	take("first ")
-	next("taken")
-	next("given back") // the instance is silent
+	p.next(t, "taken")
+	p.next(t, "given back") // the instance is silent
 	end()
-	next("taken")
+	p.next(t, "taken")
 	take("second")
 	if err := <-served; err != nil {
 		t.Error(err)
